@@ -1,0 +1,1 @@
+"""Builders: adapters that get one variant of an image built."""

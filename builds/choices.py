@@ -1,0 +1,118 @@
+"""The closed sets of the portal: systems, variants, roles, stages, statuses, verdicts."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class System(models.TextChoices):
+    """The Nix double of the machine that an image boots on."""
+
+    X86_64 = "x86_64-linux", "x86_64-linux"
+    AARCH64 = "aarch64-linux", "aarch64-linux"
+
+    @property
+    def architecture(self) -> str:
+        """The word that users read and iPXE's ${buildarch} is mapped to: x86_64, aarch64."""
+        return self.value.partition("-")[0]
+
+    @property
+    def kernel_name(self) -> str:
+        """The kernel's file name in a netboot: bzImage-… on x86_64, Image-… on aarch64."""
+        stem = "bzImage" if self is System.X86_64 else "Image"
+        return f"{stem}-{self.value}"
+
+    @property
+    def serial_console(self) -> str:
+        """The Linux name of the first serial port of the usual machines of this system."""
+        return "ttyS0" if self is System.X86_64 else "ttyAMA0"
+
+
+class Variant(models.TextChoices):
+    """The kind of image."""
+
+    NETBOOT = "netboot", "Netboot"
+    KEXEC_INSTALLER = "kexec-installer", "Kexec installer"
+    KEXEC_INSTALLER_NONINTERACTIVE = (
+        "kexec-installer-noninteractive",
+        "Kexec installer, noninteractive",
+    )
+    KEXEC_BUNDLE = "kexec-bundle", "Kexec bundle"
+    ISO = "iso", "ISO"
+
+
+class Role(models.TextChoices):
+    """What an artifact is for."""
+
+    KERNEL = "kernel", "Kernel"
+    INITRD = "initrd", "Initrd"
+    IPXE = "ipxe", "iPXE script"
+    TARBALL = "tarball", "Kexec tarball"
+    BUNDLE = "bundle", "Kexec bundle"
+    ISO = "iso", "ISO"
+
+
+class Stage(models.TextChoices):
+    """Where a running build is."""
+
+    EVALUATE = "evaluate", "Evaluate"
+    BUILD = "build", "Build"
+    STORE = "store", "Store"
+
+
+class BuildStatus(models.TextChoices):
+    """How a build stands."""
+
+    QUEUED = "queued", "queued"
+    RUNNING = "running", "running"
+    SUCCEEDED = "succeeded", "succeeded"
+    FAILED = "failed", "failed"
+    CANCELLED = "cancelled", "cancelled"
+    LOST = "lost", "lost"
+
+    @classmethod
+    def final(cls) -> frozenset[BuildStatus]:
+        """The statuses that a build never leaves."""
+        return frozenset({cls.SUCCEEDED, cls.FAILED, cls.CANCELLED, cls.LOST})
+
+    @classmethod
+    def active(cls) -> frozenset[BuildStatus]:
+        """The statuses of a build that still has something to do."""
+        return frozenset({cls.QUEUED, cls.RUNNING})
+
+
+class ReleaseStatus(models.TextChoices):
+    """How a release stands."""
+
+    DRAFT = "draft", "in the making"
+    PUBLISHED = "published", "published"
+    FAILED = "failed", "failed"
+    CANCELLED = "cancelled", "cancelled"
+    WITHDRAWN = "withdrawn", "withdrawn"
+
+
+class Trigger(models.TextChoices):
+    """Why a release exists."""
+
+    SCHEDULE = "schedule", "the weekly schedule"
+    ADMIN = "admin", "an admin"
+    API = "api", "the API"
+    FIRST_START = "first-start", "the first start"
+
+
+class Verdict(models.TextChoices):
+    """What a check found; the ends of a boot that went wrong have a word each."""
+
+    PENDING = "pending", "waiting"
+    RUNNING = "running", "running"
+    PASSED = "passed", "passed"
+    PANICKED = "panicked", "kernel panic"
+    EMERGENCY = "emergency", "emergency shell"
+    HUNG = "hung", "no sign of life"
+    ENDED = "ended", "the machine ended early"
+    ERROR = "error", "could not be checked"
+
+    @classmethod
+    def failed(cls) -> frozenset[Verdict]:
+        """The verdicts that hold a release back."""
+        return frozenset({cls.PANICKED, cls.EMERGENCY, cls.HUNG, cls.ENDED, cls.ERROR})

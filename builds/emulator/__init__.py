@@ -1,0 +1,1 @@
+"""The emulator: boots images in QEMU and watches their consoles; knows no rows."""
