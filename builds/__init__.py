@@ -1,0 +1,1 @@
+"""The app: its folders are the way of a release."""

@@ -1,0 +1,105 @@
+"""The lines that a person copies. They run as they are pasted, and verify before they run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from builds.boot.addresses import immutable_url, moving_url
+from builds.choices import Role, Variant
+from builds.models import Artifact, Release
+from builds.pipeline.documents import script_name
+
+
+@dataclass(frozen=True, slots=True)
+class BootCommand:
+    """One way to boot a release.
+
+    `text` is what is copied; `verifies` whether it checks the digest before anything runs;
+    `note` one sentence on where to paste it.
+    """
+
+    method: str
+    title: str
+    text: str
+    verifies: bool
+    note: str
+
+
+def boot_commands(release: Release, base: str) -> list[BootCommand]:
+    """Every way to boot this release that its artifacts allow, the usual one first."""
+    artifacts = list(release.artifacts.all())
+    tarball = _first(artifacts, Role.TARBALL, Variant.KEXEC_INSTALLER)
+    script = _first(artifacts, Role.IPXE, Variant.NETBOOT)
+    iso = _first(artifacts, Role.ISO, Variant.ISO)
+    commands = []
+    if tarball is not None:
+        commands.append(_kexec(tarball, base))
+    if script is not None:
+        commands.append(_ipxe(release, base))
+    if iso is not None:
+        commands.append(_iso(iso, base))
+    if tarball is not None:
+        commands.append(_nixos_anywhere(tarball, base))
+    return commands
+
+
+def _kexec(tarball: Artifact, base: str) -> BootCommand:
+    lines = [
+        f"curl -fLO {immutable_url(base, tarball)}",
+        f'echo "{tarball.sha256}  {tarball.name}" | sha256sum -c -',
+        f"tar -xzf {tarball.name} -C /root",
+        "/root/kexec/run",
+    ]
+    return BootCommand(
+        method="kexec",
+        title="Kexec",
+        text=" \\\n  && ".join(lines),
+        verifies=True,
+        note="Paste as root on the running Linux; it boots 6 seconds later and keeps its ssh keys.",
+    )
+
+
+def _ipxe(release: Release, base: str) -> BootCommand:
+    url = moving_url(base, release.channel.name, script_name(release.system))
+    return BootCommand(
+        method="ipxe",
+        title="iPXE",
+        text=f"chain --autofree {url}",
+        verifies=False,
+        note="Type at the iPXE prompt after `dhcp`, or put the address into your DHCP server. It "
+        "loads kernel and initrd of one release, unverified.",
+    )
+
+
+def _iso(iso: Artifact, base: str) -> BootCommand:
+    lines = [
+        f"curl -fLO {immutable_url(base, iso)}",
+        f'echo "{iso.sha256}  {iso.name}" | sha256sum -c -',
+        f"dd if={iso.name} of=/dev/sdX bs=4M conv=fsync",
+    ]
+    return BootCommand(
+        method="iso",
+        title="ISO",
+        text=" \\\n  && ".join(lines),
+        verifies=True,
+        note="Replace /dev/sdX by the stick; everything on it is lost.",
+    )
+
+
+def _nixos_anywhere(tarball: Artifact, base: str) -> BootCommand:
+    return BootCommand(
+        method="nixos_anywhere",
+        title="nixos-anywhere",
+        text="nix run github:nix-community/nixos-anywhere -- \\\n"
+        f"  --kexec {immutable_url(base, tarball)} \\\n"
+        "  --flake .#HOST root@ADDRESS",
+        verifies=False,
+        note="Run on your own machine, in the folder of your flake. nixos-anywhere does not "
+        "verify the digest.",
+    )
+
+
+def _first(artifacts: list[Artifact], role: Role, variant: Variant) -> Artifact | None:
+    found = (a for a in artifacts if a.role == role and a.variant == variant)
+    # Of several forms the gzip one: every rescue system can unpack it.
+    return min(found, key=lambda artifact: not artifact.name.endswith(".gz"), default=None)

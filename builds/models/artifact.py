@@ -1,0 +1,80 @@
+"""Artifacts: the downloadable files of releases."""
+
+from __future__ import annotations
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+
+from builds import storage
+from builds.choices import Role, Variant
+from builds.models.build import Build
+from builds.models.release import Release
+
+DIGEST = r"^[0-9a-f]{64}$"
+
+
+class ArtifactQuerySet(models.QuerySet["Artifact"]):
+    """Artifacts by what one wants of them."""
+
+    def readable(self) -> ArtifactQuerySet:
+        """Those of releases that were published once, with release and channel."""
+        return self.filter(release__in=Release.objects.known_to_outside()).select_related(
+            "release", "release__channel"
+        )
+
+    def latest(self, channel: str, name: str) -> Artifact | None:
+        """The artifact of this name in the channel's present releases."""
+        return self.readable().filter(release__heads__channel__name=channel, name=name).first()
+
+    def in_folder(self, channel: str, version: str, name: str) -> Artifact | None:
+        """The artifact of this name in the folder that releases of one version share."""
+        return (
+            self.readable()
+            .filter(release__channel__name=channel, release__version=version, name=name)
+            .first()
+        )
+
+
+class Artifact(models.Model):
+    """One downloadable file of a release."""
+
+    release = models.ForeignKey(Release, on_delete=models.CASCADE, related_name="artifacts")
+    build = models.ForeignKey(
+        Build, on_delete=models.SET_NULL, null=True, blank=True, related_name="artifacts"
+    )
+    variant = models.CharField(max_length=40, choices=Variant)
+    role = models.CharField(max_length=10, choices=Role)
+    name = models.CharField(max_length=120)
+    size = models.PositiveBigIntegerField(help_text="Bytes.")
+    sha256 = models.CharField(max_length=64, validators=[RegexValidator(DIGEST)])
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ArtifactQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["release", "variant", "role", "name"]
+        indexes = [models.Index(fields=["name"])]
+        constraints = [
+            models.UniqueConstraint(name="one_artifact_per_name", fields=["release", "name"]),
+            models.CheckConstraint(name="artifact_is_not_empty", condition=Q(size__gt=0)),
+            models.CheckConstraint(
+                name="artifact_digest_is_sha256", condition=Q(sha256__regex=DIGEST)
+            ),
+            models.CheckConstraint(
+                name="artifact_role_is_known", condition=Q(role__in=sorted(Role.values))
+            ),
+            models.CheckConstraint(
+                name="artifact_variant_is_known",
+                condition=Q(variant__in=sorted(Variant.values)),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def key(self) -> str:
+        """Where it lies in the storage, which is also its immutable URL's path."""
+        assert self.release.version is not None, "only a pinned release has artifacts"
+        return storage.release_key(self.release.channel.name, self.release.version, self.name)

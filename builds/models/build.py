@@ -1,0 +1,282 @@
+"""Builds: attempts at one variant of a release, and their logs."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.db import models, transaction
+from django.db.models import Max, Q
+from django.db.models.functions import Now
+from django.urls import reverse
+
+from builds.choices import BuildStatus, Stage, Variant
+from builds.models.lease import Leased, lease_end
+from builds.models.release import Release
+
+if TYPE_CHECKING:
+    from builds.builders.base import BuildOutput, Progress
+
+MOST_ATTEMPTS = 3
+RUNNING = Q(status=BuildStatus.RUNNING)
+
+
+class BuildQuerySet(models.QuerySet["Build"]):
+    """Builds by what one wants of them."""
+
+    def active(self) -> BuildQuerySet:
+        """Those that wait or run."""
+        return self.filter(status__in=BuildStatus.active())
+
+    def queued(self) -> BuildQuerySet:
+        """Those that wait for a worker."""
+        return self.filter(status=BuildStatus.QUEUED)
+
+    def running(self) -> BuildQuerySet:
+        """Those that a worker has."""
+        return self.filter(status=BuildStatus.RUNNING)
+
+    def succeeded(self) -> BuildQuerySet:
+        """Those that gave what they should."""
+        return self.filter(status=BuildStatus.SUCCEEDED)
+
+    def abandoned(self) -> BuildQuerySet:
+        """Those whose worker has not been heard of for a whole lease."""
+        return self.running().filter(lease_until__lt=Now())
+
+    def newest_per_variant(self) -> list[Build]:
+        """The last attempt at each variant, for the builds of one release."""
+        newest = {build.variant: build for build in self.order_by("attempt")}
+        return [newest[variant] for variant in Variant.values if variant in newest]
+
+    def with_release(self) -> BuildQuerySet:
+        """With what their pages name, in one query."""
+        return self.select_related("release", "release__channel")
+
+
+class Build(Leased):
+    """One attempt at one variant of a release; trying again is a new row."""
+
+    release = models.ForeignKey(Release, on_delete=models.CASCADE, related_name="builds")
+    variant = models.CharField(max_length=40, choices=Variant)
+    attribute = models.CharField(max_length=200)
+    attempt = models.PositiveSmallIntegerField(default=1)
+    status = models.CharField(
+        max_length=12, choices=BuildStatus, default=BuildStatus.QUEUED, editable=False
+    )
+    stage = models.CharField(max_length=10, choices=Stage, blank=True, editable=False)
+
+    queued_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True, editable=False)
+    finished_at = models.DateTimeField(null=True, blank=True, editable=False)
+    stage_seconds = models.JSONField(default=dict, blank=True, editable=False)
+    cancel_requested_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    # Progress, as Nix tells it.
+    derivations_done = models.PositiveIntegerField(default=0, editable=False)
+    derivations_expected = models.PositiveIntegerField(default=0, editable=False)
+    bytes_done = models.PositiveBigIntegerField(default=0, editable=False)
+    bytes_expected = models.PositiveBigIntegerField(default=0, editable=False)
+
+    # What it gave.
+    derivation = models.CharField(max_length=300, blank=True)
+    store_path = models.CharField(max_length=300, blank=True)
+    closure_size = models.PositiveBigIntegerField(null=True, blank=True)
+    kernel_version = models.CharField(max_length=100, blank=True)
+    kernel_params = models.TextField(blank=True)
+    sandboxed = models.BooleanField(null=True, blank=True)
+    builder_version = models.CharField(max_length=100, blank=True)
+
+    # Why it failed.
+    error = models.TextField(blank=True, help_text="One sentence for a person.")
+    error_kind = models.CharField(max_length=40, blank=True)
+    excerpt = models.TextField(blank=True, help_text="The part of the log that shows why.")
+    may_retry = models.BooleanField(default=False)
+
+    objects = BuildQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-queued_at", "-pk"]
+        indexes = [models.Index(fields=["status", "lease_until"])]
+        constraints = [
+            models.UniqueConstraint(
+                name="one_active_build_per_variant",
+                fields=["release", "variant"],
+                condition=Q(status__in=[BuildStatus.QUEUED, BuildStatus.RUNNING]),
+            ),
+            models.UniqueConstraint(
+                name="one_build_per_attempt", fields=["release", "variant", "attempt"]
+            ),
+            models.CheckConstraint(
+                name="build_variant_is_known",
+                condition=Q(variant__in=sorted(Variant.values)),
+            ),
+            models.CheckConstraint(
+                name="build_status_is_known",
+                condition=Q(status__in=sorted(BuildStatus.values)),
+            ),
+            models.CheckConstraint(
+                name="running_build_has_a_lease",
+                condition=~Q(status=BuildStatus.RUNNING)
+                | Q(lease_until__isnull=False, started_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"build {self.pk} ({self.release} {self.variant})"
+
+    def get_absolute_url(self) -> str:
+        """The page of this build."""
+        return reverse("build-detail", args=[self.pk])
+
+    # State changes, each under the lease that this instance holds.
+
+    def start(self, worker: str) -> bool:
+        """Take this queued build for a worker; false where somebody was faster."""
+        return self.take(
+            worker,
+            Q(status=BuildStatus.QUEUED),
+            status=BuildStatus.RUNNING,
+            stage=Stage.EVALUATE,
+            started_at=Now(),
+        )
+
+    def beat(self) -> None:
+        """Say that the worker is alive; raises LeaseLost where the build is no longer ours."""
+        self.write(RUNNING, lease_until=lease_end())
+
+    def enter(self, stage: Stage, seconds: dict[str, float]) -> None:
+        """Note the stage that it has come to, and the seconds that the stages before took."""
+        self.write(RUNNING, stage=stage, stage_seconds=seconds, lease_until=lease_end())
+
+    def advance(self, progress: Progress) -> None:
+        """Note how far it is."""
+        self.write(
+            RUNNING,
+            derivations_done=progress.done,
+            derivations_expected=progress.expected,
+            bytes_done=progress.bytes_done,
+            bytes_expected=progress.bytes_expected,
+            lease_until=lease_end(),
+        )
+
+    def succeed(self, output: BuildOutput, seconds: dict[str, float]) -> None:
+        """End well, with what the build gave."""
+        self._end(
+            BuildStatus.SUCCEEDED,
+            derivation=output.derivation,
+            store_path=output.store_path,
+            closure_size=output.closure_size,
+            kernel_version=output.kernel_version,
+            kernel_params=output.kernel_params,
+            sandboxed=output.sandboxed,
+            builder_version=output.builder_version,
+            stage_seconds=seconds,
+        )
+
+    def fail(self, error: str, *, kind: str, excerpt: str, may_retry: bool) -> None:
+        """End badly, with the reason in words."""
+        self._end(
+            BuildStatus.FAILED, error=error, error_kind=kind, excerpt=excerpt, may_retry=may_retry
+        )
+
+    def end_cancelled(self, reason: str) -> None:
+        """End because somebody asked for it."""
+        self._end(BuildStatus.CANCELLED, error=reason, error_kind="cancelled")
+
+    def _end(self, status: BuildStatus, **fields: Any) -> None:
+        self.write(RUNNING, status=status, finished_at=Now(), lease_until=None, **fields)
+
+    # State changes from outside; they need no lease.
+
+    def lose(self) -> bool:
+        """Give up a running build whose lease has run out; false where it has not."""
+        lost = Build.objects.abandoned().filter(pk=self.pk, fence=self.fence)
+        return bool(
+            lost.update(
+                status=BuildStatus.LOST,
+                finished_at=Now(),
+                lease_until=None,
+                may_retry=True,
+                error=f"The worker {self.worker} has not been heard of since its lease ran out.",
+                error_kind="lost",
+            )
+        )
+
+    def cancel(self, reason: str, *, at: datetime) -> None:
+        """Cancel a waiting build at once; ask the worker of a running one to stop."""
+        waiting = Build.objects.queued().filter(pk=self.pk)
+        if not waiting.update(
+            status=BuildStatus.CANCELLED, finished_at=at, error=reason, error_kind="cancelled"
+        ):
+            Build.objects.running().filter(pk=self.pk).update(cancel_requested_at=at)
+        self.refresh_from_db()
+
+    def again(self) -> Build | None:
+        """A new attempt at the same variant; None where one waits or runs, or were too many."""
+        siblings = Build.objects.filter(release=self.release, variant=self.variant)
+        with transaction.atomic():
+            Release.objects.select_for_update().get(pk=self.release_id)
+            newest = siblings.aggregate(n=Max("attempt"))["n"]
+            if siblings.active().exists() or newest >= MOST_ATTEMPTS:
+                return None
+            return siblings.create(
+                release=self.release,
+                variant=self.variant,
+                attribute=self.attribute,
+                attempt=newest + 1,
+            )
+
+    # What it says of itself.
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it will never change again."""
+        return self.status in BuildStatus.final()
+
+    @property
+    def percent(self) -> int:
+        """How much of what Nix expects to build is built, 0 to 100."""
+        if self.status == BuildStatus.SUCCEEDED:
+            return 100
+        if not self.derivations_expected:
+            return 0
+        return min(99, 100 * self.derivations_done // self.derivations_expected)
+
+    @property
+    def duration(self) -> timedelta | None:
+        """From start to end; None while it has not ended."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return self.finished_at - self.started_at
+
+
+class LogChunkQuerySet(models.QuerySet["LogChunk"]):
+    """Pieces of logs."""
+
+    def text_of(self, build: Build) -> str:
+        """The whole log of one build."""
+        return "".join(self.filter(build=build).values_list("text", flat=True))
+
+
+class LogChunk(models.Model):
+    """A run of whole lines of a build's log, in the order in which they came.
+
+    In the database, so that any web process can show the log of a build on any worker.
+    """
+
+    build = models.ForeignKey(Build, on_delete=models.CASCADE, related_name="log_chunks")
+    number = models.PositiveIntegerField(help_text="From 0, without gaps.")
+    first_line = models.PositiveIntegerField(help_text="From 1.")
+    text = models.TextField()
+
+    objects = LogChunkQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["build", "number"]
+        constraints = [
+            models.UniqueConstraint(name="one_chunk_per_number", fields=["build", "number"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"log of build {self.build_id}, piece {self.number}"

@@ -1,0 +1,190 @@
+"""Channels: the moving branches that are followed, and what is built of each."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, RegexValidator
+from django.db import models
+from django.urls import reverse
+
+from builds.choices import System, Variant
+
+if TYPE_CHECKING:
+    from builds.models.release import Release
+
+RESERVED_NAMES = frozenset({"download", "latest"})
+channel_name = RegexValidator(
+    r"\A[a-z0-9][a-z0-9.-]{0,62}\Z",
+    "A channel's name is lowercase letters, digits, dots and hyphens, and starts with a letter "
+    "or digit.",
+)
+WEEK = timedelta(days=7)
+
+
+def not_reserved(name: str) -> None:
+    """Refuse the names that stand for something else in download URLs."""
+    if name in RESERVED_NAMES:
+        raise ValidationError(f"“{name}” has a meaning in download URLs; choose another name.")
+
+
+class ChannelQuerySet(models.QuerySet["Channel"]):
+    """Channels by what one wants of them."""
+
+    def active(self) -> ChannelQuerySet:
+        """Those that are built when their slot comes."""
+        return self.filter(is_active=True)
+
+    def for_first_start(self) -> ChannelQuerySet:
+        """Those that an empty portal builds at once."""
+        return self.active().filter(builds_at_first_start=True)
+
+    def default(self) -> Channel | None:
+        """The channel that a visitor is shown first, None where there is none at all."""
+        return self.order_by("-is_default", "position", "name").first()
+
+
+class Channel(models.Model):
+    """A moving branch that we follow, such as nixos-unstable."""
+
+    class Weekday(models.IntegerChoices):
+        """Days as Python counts them."""
+
+        MONDAY = 0, "Monday"
+        TUESDAY = 1, "Tuesday"
+        WEDNESDAY = 2, "Wednesday"
+        THURSDAY = 3, "Thursday"
+        FRIDAY = 4, "Friday"
+        SATURDAY = 5, "Saturday"
+        SUNDAY = 6, "Sunday"
+
+    name = models.CharField(max_length=63, unique=True, validators=[channel_name, not_reserved])
+    title = models.CharField(max_length=120, help_text="What it is, in a few words.")
+    position = models.PositiveSmallIntegerField(default=0, help_text="Order on the pages.")
+    flake = models.CharField(
+        max_length=500, help_text="Flake ref; a relative path: is meant from the project's root."
+    )
+    overrides = models.JSONField(
+        default=dict, blank=True, help_text="Inputs of the flake and the refs that replace them."
+    )
+    revision_input = models.CharField(
+        max_length=100,
+        blank=True,
+        help_text="The input whose revision names a release; empty: the flake itself.",
+    )
+    checks = models.JSONField(
+        default=list, blank=True, help_text="Names of the checks that gate a release."
+    )
+    marker = models.CharField(
+        max_length=200,
+        blank=True,
+        help_text="What a booted image prints on its console; {system} and {version} are filled.",
+    )
+    slot_weekday = models.PositiveSmallIntegerField(
+        choices=Weekday, default=Weekday.SUNDAY, validators=[MaxValueValidator(6)]
+    )
+    slot_time = models.TimeField(default=time(3, 0), help_text="UTC.")
+    is_active = models.BooleanField(default=True, help_text="Built when its slot comes.")
+    is_default = models.BooleanField(default=False, help_text="Shown first.")
+    end_of_life = models.DateField(
+        null=True, blank=True, help_text="From this day on the branch gets no more updates."
+    )
+    builds_at_first_start = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ChannelQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["position", "name"]
+        constraints = [
+            models.CheckConstraint(
+                name="channel_name_is_not_reserved",
+                condition=~models.Q(name__in=sorted(RESERVED_NAMES)),
+                violation_error_message="“download” and “latest” can't be names of channels.",
+            ),
+            models.CheckConstraint(
+                name="channel_slot_weekday_is_a_day",
+                condition=models.Q(slot_weekday__gte=0, slot_weekday__lte=6),
+            ),
+            models.UniqueConstraint(
+                name="one_default_channel",
+                fields=["is_default"],
+                condition=models.Q(is_default=True),
+                violation_error_message="Another channel is the default one already.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        """The page of this channel's history."""
+        return reverse("channel-detail", args=[self.name])
+
+    def systems(self) -> list[System]:
+        """The systems that it is built for, in the order of System."""
+        present = set(self.targets.values_list("system", flat=True))
+        return [system for system in System if system in present]
+
+    def slot_at_or_before(self, at: datetime) -> datetime:
+        """The newest weekly slot that is not later than `at` (aware, UTC)."""
+        slot = at.replace(
+            hour=self.slot_time.hour, minute=self.slot_time.minute, second=0, microsecond=0
+        ) - timedelta(days=(at.weekday() - self.slot_weekday) % 7)
+        return slot if slot <= at else slot - WEEK
+
+    def next_slot(self, at: datetime) -> datetime:
+        """The first weekly slot later than `at`."""
+        return self.slot_at_or_before(at) + WEEK
+
+    def has_ended(self, today: date) -> bool:
+        """Whether the branch gets no more updates."""
+        return self.end_of_life is not None and self.end_of_life <= today
+
+    def marker_for(self, release: Release) -> str:
+        """What an image of this release prints on its console when it is up."""
+        return self.marker.format(system=release.system, version=release.image_version)
+
+
+class TargetQuerySet(models.QuerySet["Target"]):
+    """Targets by what one wants of them."""
+
+    def of(self, channel: Channel, system: str) -> TargetQuerySet:
+        """What one release of this channel on this system consists of."""
+        return self.filter(channel=channel, system=system)
+
+
+class Target(models.Model):
+    """One variant that a channel builds on one system, and the attribute that names it."""
+
+    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="targets")
+    system = models.CharField(max_length=20, choices=System)
+    variant = models.CharField(max_length=40, choices=Variant)
+    attribute = models.CharField(
+        max_length=200,
+        validators=[RegexValidator(r"\A[A-Za-z0-9_.{}\"'-]+\Z", "Not an attribute path.")],
+        help_text="Path inside the flake; {host} is the system of the worker that builds.",
+    )
+
+    objects = TargetQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["channel", "system", "variant"]
+        constraints = [
+            models.UniqueConstraint(
+                name="one_target_per_variant", fields=["channel", "system", "variant"]
+            ),
+            models.CheckConstraint(
+                name="target_system_is_known",
+                condition=models.Q(system__in=sorted(System.values)),
+            ),
+            models.CheckConstraint(
+                name="target_variant_is_known",
+                condition=models.Q(variant__in=sorted(Variant.values)),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel} {self.system} {self.variant}"

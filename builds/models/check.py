@@ -1,0 +1,109 @@
+"""Checks: recorded verdicts on releases."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from builds.choices import Verdict
+from builds.models.lease import Leased, lease_end
+from builds.models.release import Release
+
+RUNNING = Q(verdict=Verdict.RUNNING)
+
+
+class CheckQuerySet(models.QuerySet["Check"]):
+    """Checks by what one wants of them."""
+
+    def waiting(self) -> CheckQuerySet:
+        """Those that nobody has taken yet."""
+        return self.filter(verdict=Verdict.PENDING)
+
+    def passed(self) -> CheckQuerySet:
+        """Those that found what they looked for."""
+        return self.filter(verdict=Verdict.PASSED)
+
+    def failed(self) -> CheckQuerySet:
+        """Those that hold their release back."""
+        return self.filter(verdict__in=Verdict.failed())
+
+    def abandoned(self) -> CheckQuerySet:
+        """Those whose worker has not been heard of for a whole lease."""
+        return self.filter(RUNNING, lease_until__lt=Now())
+
+
+class Check(Leased):
+    """One recorded verdict on a release."""
+
+    release = models.ForeignKey(Release, on_delete=models.CASCADE, related_name="checks")
+    name = models.CharField(max_length=60)
+    verdict = models.CharField(
+        max_length=12, choices=Verdict, default=Verdict.PENDING, editable=False
+    )
+    reason = models.TextField(blank=True, help_text="One sentence for a person.")
+    seconds = models.FloatField(null=True, blank=True, help_text="Until the verdict was clear.")
+    accelerator = models.CharField(
+        max_length=10, blank=True, help_text="kvm, or tcg where it was emulated."
+    )
+    console = models.TextField(blank=True, help_text="The end of what the machine printed.")
+    started_at = models.DateTimeField(null=True, blank=True, editable=False)
+    finished_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = CheckQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["release", "name"]
+        constraints = [
+            models.UniqueConstraint(name="one_check_per_name", fields=["release", "name"]),
+            models.CheckConstraint(
+                name="check_verdict_is_known",
+                condition=Q(verdict__in=sorted(Verdict.values)),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.release}"
+
+    def start(self, worker: str) -> bool:
+        """Take this waiting check for a worker; false where somebody was faster."""
+        return self.take(
+            worker,
+            Q(verdict=Verdict.PENDING),
+            verdict=Verdict.RUNNING,
+            started_at=Now(),
+        )
+
+    def beat(self) -> None:
+        """Say that the worker is alive; raises LeaseLost where the check is no longer ours."""
+        self.write(RUNNING, lease_until=lease_end())
+
+    def conclude(
+        self, verdict: Verdict, reason: str, *, seconds: float, accelerator: str, console: str
+    ) -> None:
+        """Record what was found."""
+        self.write(
+            RUNNING,
+            verdict=verdict,
+            reason=reason,
+            seconds=round(seconds, 1),
+            accelerator=accelerator,
+            console=console,
+            finished_at=Now(),
+            lease_until=None,
+        )
+
+    def wait_again(self) -> bool:
+        """Put a check whose worker is gone back among those that wait; false where it is not."""
+        gone = Check.objects.abandoned().filter(pk=self.pk, fence=self.fence)
+        return bool(gone.update(verdict=Verdict.PENDING, worker="", lease_until=None))
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether it found what it looked for."""
+        return self.verdict == Verdict.PASSED
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it holds its release back."""
+        return self.verdict in Verdict.failed()

@@ -1,0 +1,57 @@
+"""Leases: who works on a row, until when, and under which fence number."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Self
+
+from django.db import models
+from django.db.models.functions import Now
+
+LEASE = timedelta(seconds=60)
+HEARTBEAT = timedelta(seconds=15)
+
+
+class LeaseLost(Exception):  # noqa: N818 - it says what happened, as StopIteration does
+    """The row is somebody else's by now; whoever sees this must stop and write nothing."""
+
+
+def lease_end() -> models.expressions.Combinable:
+    """When a lease taken or renewed now ends, by the database's clock."""
+    return models.ExpressionWrapper(Now() + LEASE, output_field=models.DateTimeField())
+
+
+class Leased(models.Model):
+    """A row that one worker at a time works on.
+
+    Taking it raises the fence; every write names the fence that it was taken under, so that a
+    worker that was paused past its lease and wakes up late changes nothing.
+    """
+
+    worker = models.CharField(max_length=200, blank=True)
+    fence = models.PositiveIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+    def take(self, worker: str, held: models.Q, **fields: Any) -> bool:
+        """Take the lease if the row still fulfils `held`; false where somebody was faster."""
+        taken = (
+            type(self)
+            ._default_manager.filter(held, pk=self.pk, fence=self.fence)
+            .update(worker=worker, fence=self.fence + 1, lease_until=lease_end(), **fields)
+        )
+        if taken:
+            self.refresh_from_db()
+        return bool(taken)
+
+    def write(self, held: models.Q, **fields: Any) -> Self:
+        """Write under the lease that this instance holds; raises LeaseLost where it is gone."""
+        written = (
+            type(self)._default_manager.filter(held, pk=self.pk, fence=self.fence).update(**fields)
+        )
+        if not written:
+            raise LeaseLost(f"{self._meta.verbose_name} {self.pk} is no longer ours")
+        self.refresh_from_db()
+        return self

@@ -1,0 +1,322 @@
+"""Releases: dated, numbered, immutable sets of artifacts, and the head that names the latest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import IntegrityError, models, transaction
+from django.db.models import Max, Q
+from django.urls import reverse
+
+from builds.choices import BuildStatus, ReleaseStatus, System, Trigger
+from builds.models.channel import Channel
+
+if TYPE_CHECKING:
+    from builds.builders.base import Pin
+
+
+class NotAllowed(Exception):  # noqa: N818 - it says what happened
+    """A change of state that this row, as it stands, does not allow; the text says why."""
+
+
+class ReleaseQuerySet(models.QuerySet["Release"]):
+    """Releases by what one wants of them."""
+
+    def drafts(self) -> ReleaseQuerySet:
+        """Those still in the making."""
+        return self.filter(status=ReleaseStatus.DRAFT)
+
+    def published(self) -> ReleaseQuerySet:
+        """Those whose files may be read, newest first."""
+        return self.filter(status=ReleaseStatus.PUBLISHED).order_by("-published_at", "-pk")
+
+    def of(self, channel: Channel, system: str) -> ReleaseQuerySet:
+        """Those of one channel on one system."""
+        return self.filter(channel=channel, system=system)
+
+    def ended(self) -> ReleaseQuerySet:
+        """Those that came to an end, good or bad."""
+        return self.exclude(status=ReleaseStatus.DRAFT)
+
+    def named(self, channel: str, version: str) -> ReleaseQuerySet:
+        """The one or two releases (one per system) that share this name and folder."""
+        return self.filter(channel__name=channel, version=version)
+
+    def known_to_outside(self) -> ReleaseQuerySet:
+        """Those that were published once: their names were given out."""
+        return self.filter(status__in=[ReleaseStatus.PUBLISHED, ReleaseStatus.WITHDRAWN])
+
+
+class Release(models.Model):
+    """One set of artifacts for one channel on one system."""
+
+    channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="releases")
+    system = models.CharField(max_length=20, choices=System)
+    status = models.CharField(
+        max_length=12, choices=ReleaseStatus, default=ReleaseStatus.DRAFT, editable=False
+    )
+    trigger = models.CharField(max_length=12, choices=Trigger)
+    triggered_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True
+    )
+    forced = models.BooleanField(
+        default=False, help_text="Built even where the revision has not moved."
+    )
+    slot_at = models.DateTimeField(null=True, blank=True, help_text="The weekly slot it fills.")
+
+    # What it is made of; empty until the source is pinned.
+    flake = models.CharField(max_length=600, blank=True)
+    overrides = models.JSONField(default=dict, blank=True)
+    revision = models.CharField(max_length=40, blank=True)
+    nar_hash = models.CharField(max_length=100, blank=True)
+    image_version = models.CharField(
+        max_length=100, blank=True, help_text="What the image calls itself."
+    )
+    version = models.CharField(
+        max_length=110, null=True, blank=True, help_text="Its name within the channel."
+    )
+    sequence = models.PositiveIntegerField(null=True, blank=True, editable=False)
+
+    reason = models.TextField(blank=True, help_text="Why it failed, was cancelled or withdrawn.")
+    excerpt = models.TextField(blank=True, help_text="The part of the log that shows why.")
+
+    created_at = models.DateTimeField(auto_now_add=True)
+    pinned_at = models.DateTimeField(null=True, blank=True, editable=False)
+    published_at = models.DateTimeField(null=True, blank=True, editable=False)
+    finished_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = ReleaseQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        get_latest_by = "created_at"
+        indexes = [
+            models.Index(fields=["channel", "system", "status", "-published_at"]),
+            models.Index(fields=["channel", "version"]),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="release_system_is_known",
+                condition=Q(system__in=sorted(System.values)),
+            ),
+            models.CheckConstraint(
+                name="release_status_is_known",
+                condition=Q(status__in=sorted(ReleaseStatus.values)),
+            ),
+            models.CheckConstraint(
+                name="release_revision_is_hex",
+                condition=Q(revision="") | Q(revision__regex=r"^[0-9a-f]{40}$"),
+            ),
+            models.CheckConstraint(
+                name="published_release_is_whole",
+                condition=~Q(status__in=[ReleaseStatus.PUBLISHED, ReleaseStatus.WITHDRAWN])
+                | Q(version__isnull=False, sequence__isnull=False, published_at__isnull=False),
+            ),
+            models.UniqueConstraint(
+                name="one_draft_per_channel_and_system",
+                fields=["channel", "system"],
+                condition=Q(status=ReleaseStatus.DRAFT),
+            ),
+            models.UniqueConstraint(
+                name="one_release_per_slot", fields=["channel", "system", "slot_at"]
+            ),
+            models.UniqueConstraint(
+                name="one_release_per_version", fields=["channel", "system", "version"]
+            ),
+            models.UniqueConstraint(
+                name="one_release_per_sequence", fields=["channel", "system", "sequence"]
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel.name} {self.version or f'draft {self.pk}'} {self.system}"
+
+    def get_absolute_url(self) -> str:
+        """The page of this release; before it has a version, that of its first build."""
+        if self.version:
+            return reverse("release-detail", args=[self.channel.name, self.version, self.system])
+        return reverse("draft-detail", args=[self.pk])
+
+    # State changes. Each takes the row by a condition, so that doing it twice does it once.
+
+    def pin(self, pin: Pin, *, at: datetime) -> bool:
+        """Fix what this release is made of and give it its version; false where that was done."""
+        for version in _candidate_versions(pin.version):
+            try:
+                with transaction.atomic():
+                    return self._change(
+                        Q(status=ReleaseStatus.DRAFT, pinned_at=None),
+                        flake=pin.flake,
+                        overrides=dict(pin.overrides),
+                        revision=pin.revision,
+                        nar_hash=pin.nar_hash,
+                        image_version=pin.version,
+                        version=version,
+                        pinned_at=at,
+                    )
+            except IntegrityError:
+                if not Release.objects.of(self.channel, self.system).filter(version=version):
+                    raise
+        raise AssertionError("unreachable: versions never run out")
+
+    def number(self) -> int:
+        """Give this release its place in the sequence of its channel and system, once."""
+        while self.sequence is None:
+            newest = Release.objects.of(self.channel, self.system).aggregate(n=Max("sequence"))["n"]
+            try:
+                with transaction.atomic():
+                    self._change(Q(sequence=None), sequence=(newest or 0) + 1)
+            except IntegrityError:
+                continue  # another release took that number in between
+            self.refresh_from_db()
+        return self.sequence
+
+    def publish(self, *, at: datetime) -> bool:
+        """Make this release the latest of its channel and system; false where it was before.
+
+        One transaction: either it is published and the head names it, or nothing has changed.
+        """
+        with transaction.atomic():
+            changed = self._change(
+                Q(status=ReleaseStatus.DRAFT),
+                status=ReleaseStatus.PUBLISHED,
+                published_at=at,
+                finished_at=at,
+            )
+            if changed:
+                Head.objects.move(self, at=at)
+            return changed
+
+    def fail(self, reason: str, excerpt: str = "", *, at: datetime) -> bool:
+        """End this draft as failed; false where it had ended before."""
+        return self._end(ReleaseStatus.FAILED, reason, excerpt, at)
+
+    def cancel(self, reason: str, *, at: datetime) -> bool:
+        """End this draft as cancelled; false where it had ended before."""
+        return self._end(ReleaseStatus.CANCELLED, reason, "", at)
+
+    def withdraw(self, reason: str, *, at: datetime) -> bool:
+        """Take this published release back; the head moves to the one before, if there is one."""
+        with transaction.atomic():
+            changed = self._change(
+                Q(status=ReleaseStatus.PUBLISHED),
+                status=ReleaseStatus.WITHDRAWN,
+                reason=reason,
+                finished_at=at,
+            )
+            if changed:
+                Head.objects.leave(self, at=at)
+            return changed
+
+    def _end(self, status: ReleaseStatus, reason: str, excerpt: str, at: datetime) -> bool:
+        return self._change(
+            Q(status=ReleaseStatus.DRAFT),
+            status=status,
+            reason=reason,
+            excerpt=excerpt,
+            finished_at=at,
+        )
+
+    def _change(self, held: Q, **fields: Any) -> bool:
+        changed = Release.objects.filter(held, pk=self.pk).update(**fields)
+        self.refresh_from_db()
+        return bool(changed)
+
+    # What it says of itself.
+
+    @property
+    def is_published(self) -> bool:
+        """Whether its files may be read."""
+        return self.status == ReleaseStatus.PUBLISHED
+
+    @property
+    def is_draft(self) -> bool:
+        """Whether it is still in the making."""
+        return self.status == ReleaseStatus.DRAFT
+
+    @property
+    def sandboxed(self) -> bool | None:
+        """Whether Nix isolated every build of it; None while nothing has been built."""
+        said = [
+            build.sandboxed
+            for build in self.builds.all()
+            if build.status == BuildStatus.SUCCEEDED and build.sandboxed is not None
+        ]
+        return all(said) if said else None
+
+    def total_size(self) -> int:
+        """The bytes of all its artifacts together."""
+        return sum(artifact.size for artifact in self.artifacts.all())
+
+    def successor(self) -> Release | None:
+        """The release that stands in its place now: the head of its channel and system."""
+        head = Head.objects.of(self.channel.name, self.system)
+        return head.release if head and head.release_id != self.pk else None
+
+
+def _candidate_versions(base: str) -> Iterator[str]:
+    """The base itself, then base-2, base-3 … without end."""
+    yield base
+    for number in count(2):
+        yield f"{base}-{number}"
+
+
+class HeadQuerySet(models.QuerySet["Head"]):
+    """Heads by what one wants of them."""
+
+    def of(self, channel: str, system: str) -> Head | None:
+        """The head of one channel on one system, with its release and channel."""
+        return (
+            self.select_related("release", "release__channel")
+            .filter(channel__name=channel, system=system)
+            .first()
+        )
+
+    def move(self, release: Release, *, at: datetime) -> Head:
+        """Let the head of the release's channel and system name this release."""
+        head, _ = self.update_or_create(
+            channel=release.channel,
+            system=release.system,
+            defaults={"release": release, "moved_at": at},
+        )
+        return head
+
+    def leave(self, release: Release, *, at: datetime) -> None:
+        """Move the head off a release, to the newest published one that is left, or remove it."""
+        head = self.filter(release=release).first()
+        if head is None:
+            return
+        before = Release.objects.of(release.channel, release.system).published().first()
+        if before is None:
+            head.delete()
+        else:
+            self.move(before, at=at)
+
+
+class Head(models.Model):
+    """Which release of a channel on a system is the latest."""
+
+    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="heads")
+    system = models.CharField(max_length=20, choices=System)
+    release = models.ForeignKey(Release, on_delete=models.PROTECT, related_name="heads")
+    moved_at = models.DateTimeField()
+
+    objects = HeadQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="one_head_per_channel_and_system", fields=["channel", "system"]
+            ),
+            models.CheckConstraint(
+                name="head_system_is_known",
+                condition=Q(system__in=sorted(System.values)),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel} {self.system} → {self.release.version}"

@@ -1,0 +1,91 @@
+"""Checks on a draft: each takes the stored files and comes back with a verdict."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.conf import settings
+
+from builds.choices import Role, System, Verdict
+from builds.emulator import BootResult, Machine, boot
+from builds.models import Artifact, Check, LeaseLost, Release
+from builds.pipeline.heartbeat import Heartbeat
+from builds.storage import artifacts
+from builds.storage.base import blocks
+
+logger = logging.getLogger(__name__)
+
+MEMORY_MIB = 1024
+
+
+def run_check(check: Check, *, worker: str) -> None:
+    """Run one check and record its verdict; does nothing where somebody has it already."""
+    if not check.start(worker):
+        logger.info("%s is taken or done", check)
+        return
+    try:
+        with Heartbeat(check) as heart:
+            result = CHECKS[check.name](check.release, lambda: heart.lost)
+        check.conclude(
+            result.verdict,
+            result.reason,
+            seconds=result.seconds,
+            accelerator=result.accelerator,
+            console=result.console.replace("\0", ""),
+        )
+    except LeaseLost:
+        logger.warning("%s was given to another worker; this one stops", check)
+
+
+def boot_netboot_direct(release: Release, cancelled: Callable[[], bool]) -> BootResult:
+    """Boot the netboot's kernel and initrd, given to the machine directly."""
+    system = System(release.system)
+    try:
+        kernel = release.artifacts.get(role=Role.KERNEL)
+        initrd = release.artifacts.get(role=Role.INITRD)
+    except Artifact.DoesNotExist:
+        return _not_possible("The release has no kernel or no initrd to boot.")
+    params = kernel.build.kernel_params if kernel.build else ""
+    with local_copy(kernel) as kernel_path, local_copy(initrd) as initrd_path:
+        machine = Machine(
+            system=system,
+            memory_mib=MEMORY_MIB,
+            kernel=kernel_path,
+            initrd=initrd_path,
+            # The last console= is the one that the init system talks to.
+            append=f"{params} console={system.serial_console}".strip(),
+        )
+        return boot(
+            machine,
+            marker=release.channel.marker_for(release),
+            timeout=settings.BOOT_TIME_LIMIT,
+            cancelled=cancelled,
+        )
+
+
+CHECKS: dict[str, Callable[[Release, Callable[[], bool]], BootResult]] = {
+    "boot-netboot-direct": boot_netboot_direct,
+}
+
+
+@contextmanager
+def local_copy(artifact: Artifact) -> Iterator[Path]:
+    """A stored artifact as a file on this machine, fetched where it lies elsewhere."""
+    path = artifacts().local_path(artifact.key)
+    if path is not None:
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / artifact.name
+        with copy.open("wb") as target:
+            for block in blocks(artifacts().open_range(artifact.key, 0, artifact.size)):
+                target.write(block)
+        yield copy
+
+
+def _not_possible(reason: str) -> BootResult:
+    return BootResult(verdict=Verdict.ERROR, reason=reason, seconds=0, accelerator="", console="")

@@ -1,0 +1,180 @@
+"""The texts of a release that machines read: sums, manifest, iPXE script; same rows, same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.template.loader import render_to_string
+
+from builds.choices import Role, System
+from builds.models import Artifact, Head, Release
+
+MANIFEST_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a sums file: lowercase hex SHA-256 and a file's name."""
+
+    sha256: str
+    name: str
+
+
+def sums_name(system: str) -> str:
+    """The name of the sums file of one release."""
+    return f"SHA256SUMS-{system}"
+
+
+def manifest_name(system: str) -> str:
+    """The name of the manifest of one release."""
+    return f"release-{system}.json"
+
+
+def script_name(system: str) -> str:
+    """The name of the iPXE script of one system."""
+    return f"netboot-{system}.ipxe"
+
+
+def latest_name(system: str) -> str:
+    """The name of the file that tells a mirror's readers what is the latest."""
+    return f"latest-{system}.json"
+
+
+def moving_names() -> list[str]:
+    """The names of all files that move with a channel's heads."""
+    per_system = [name(system) for system in System for name in (latest_name, script_name)]
+    return ["SHA256SUMS", *per_system]
+
+
+def sums(lines: Iterable[Line]) -> bytes:
+    """Lines as `sha256sum -c` reads them, in the order of the names."""
+    ordered = sorted(lines, key=lambda line: line.name)
+    return "".join(f"{line.sha256}  {line.name}\n" for line in ordered).encode()
+
+
+def release_sums(release: Release) -> bytes:
+    """The sums file of one release: each of its artifacts."""
+    return sums(Line(artifact.sha256, artifact.name) for artifact in release.artifacts.all())
+
+
+def manifest(release: Release) -> bytes:
+    """What a release is, in canonical JSON: sorted keys, no white space, one line.
+
+    It says nothing that could change later, so that writing it again gives the same bytes.
+    """
+    record = {
+        "format": MANIFEST_FORMAT,
+        "channel": release.channel.name,
+        "system": release.system,
+        "version": release.version,
+        "sequence": release.sequence,
+        "revision": release.revision,
+        "nar_hash": release.nar_hash,
+        "flake": _public_flake(release),
+        "created_at": _instant(release.pinned_at),
+        "sandboxed": release.sandboxed,
+        "artifacts": [_artifact_record(artifact) for artifact in release.artifacts.all()],
+        "checks": [
+            {"name": check.name, "verdict": check.verdict, "accelerator": check.accelerator}
+            for check in release.checks.all()
+        ],
+    }
+    return _canonical(record)
+
+
+def latest_record(release: Release) -> bytes:
+    """What stands in a mirror beside the releases: which one is the latest, by relative URLs."""
+    record = {
+        "format": MANIFEST_FORMAT,
+        "channel": release.channel.name,
+        "system": release.system,
+        "version": release.version,
+        "sequence": release.sequence,
+        "revision": release.revision,
+        "published_at": _instant(release.published_at),
+        "manifest": f"{release.version}/{manifest_name(release.system)}",
+        "sums": f"{release.version}/{sums_name(release.system)}",
+        "artifacts": [
+            _artifact_record(artifact) | {"url": f"{release.version}/{artifact.name}"}
+            for artifact in release.artifacts.all()
+        ],
+    }
+    return _canonical(record)
+
+
+def boot_script(release: Release, *, moving: bool) -> bytes | None:
+    """The iPXE script of a release, None where it has no netboot.
+
+    Its URLs are relative and name one release: the moving script lies one folder above the
+    files, the immutable one beside them. So no host is named, and a kernel never meets another
+    week's initrd.
+    """
+    by_role = {artifact.role: artifact for artifact in release.artifacts.all()}
+    kernel, initrd = by_role.get(Role.KERNEL), by_role.get(Role.INITRD)
+    if kernel is None or initrd is None:
+        return None
+    context = {
+        "release": release,
+        "folder": f"{release.version}/" if moving else "",
+        "kernel": kernel.name,
+        "initrd": initrd.name,
+        "params": kernel.build.kernel_params if kernel.build else "",
+    }
+    return render_to_string("boot/netboot.ipxe", context).encode()
+
+
+def moving_files(channel: str) -> dict[str, bytes]:
+    """Every small file that moves with a channel's heads, by its name."""
+    heads = Head.objects.filter(channel__name=channel).select_related("release__channel")
+    files: dict[str, bytes] = {}
+    lines: list[Line] = []
+    for head in heads.prefetch_related("release__artifacts__build"):
+        release = head.release
+        files[latest_name(release.system)] = latest_record(release)
+        script = boot_script(release, moving=True)
+        if script is not None:
+            files[script_name(release.system)] = script
+        lines += _moving_lines(release, script)
+    if lines:
+        files["SHA256SUMS"] = sums(lines)
+    return files
+
+
+def _moving_lines(release: Release, script: bytes | None) -> list[Line]:
+    """The sums of what the moving URLs give: the script there differs from the immutable one."""
+    lines = [
+        Line(artifact.sha256, artifact.name)
+        for artifact in release.artifacts.all()
+        if artifact.role != Role.IPXE
+    ]
+    if script is not None:
+        lines.append(Line(hashlib.sha256(script).hexdigest(), script_name(release.system)))
+    return lines
+
+
+def _artifact_record(artifact: Artifact) -> dict[str, Any]:
+    return {
+        "name": artifact.name,
+        "variant": artifact.variant,
+        "role": artifact.role,
+        "size": artifact.size,
+        "sha256": artifact.sha256,
+    }
+
+
+def _public_flake(release: Release) -> str:
+    """The pinned flake ref; of a folder on this machine only that it is one."""
+    return "path:" if release.flake.startswith("path:") else release.flake
+
+
+def _instant(at: Any) -> str | None:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ") if at else None
+
+
+def _canonical(record: dict[str, Any]) -> bytes:
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return f"{text}\n".encode()

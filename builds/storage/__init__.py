@@ -1,0 +1,19 @@
+"""Where artifacts lie: object keys, and writing once while hashing."""
+
+from builds.storage.base import AlreadyStored, ArtifactStorage, Stored, artifacts
+from builds.storage.bucket import BucketStorage
+from builds.storage.folder import FolderStorage
+from builds.storage.keys import channel_key, content_type, is_file_name, release_key
+
+__all__ = [
+    "AlreadyStored",
+    "ArtifactStorage",
+    "BucketStorage",
+    "FolderStorage",
+    "Stored",
+    "artifacts",
+    "channel_key",
+    "content_type",
+    "is_file_name",
+    "release_key",
+]

@@ -1,0 +1,77 @@
+"""What every storage of artifacts can do."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol, cast
+
+from django.core.files.storage import storages
+
+BLOCK = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A file as it was written: bytes, and lowercase hex SHA-256 of what went by."""
+
+    size: int
+    sha256: str
+
+
+class AlreadyStored(Exception):  # noqa: N818 - it says what happened
+    """Another file lies under a key that is written once."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"{key} is stored already, with other bytes")
+        self.key = key
+
+
+class ArtifactStorage(Protocol):
+    """A place for artifacts: keys are paths with slashes, as in URLs."""
+
+    def put_once(self, key: str, source: Path) -> Stored:
+        """Store a file under a new key, hashing while it goes by.
+
+        Storing the same bytes again does nothing. Raises AlreadyStored where other bytes lie
+        there, OSError where the storage fails; then nothing lies under the key.
+        """
+
+    def write_once(self, key: str, data: bytes) -> Stored:
+        """The same for a small file in memory."""
+
+    def replace(self, key: str, data: bytes) -> None:
+        """Write a small file that moves; readers see the old or the new one, never a part."""
+
+    def open_range(self, key: str, start: int, length: int) -> BinaryIO:
+        """Read `length` bytes from `start`; raises FileNotFoundError."""
+
+    def read(self, key: str) -> bytes | None:
+        """A small file whole, None where nothing lies there."""
+
+    def local_path(self, key: str) -> Path | None:
+        """The file itself where it lies on this machine, else None."""
+
+    def exists(self, key: str) -> bool:
+        """Whether something lies under the key."""
+
+    def delete(self, key: str) -> None:
+        """Remove what lies under the key, if anything does."""
+
+
+def artifacts() -> ArtifactStorage:
+    """The storage of artifacts that the settings name."""
+    return cast("ArtifactStorage", storages["artifacts"])
+
+
+def blocks(source: BinaryIO, size: int = BLOCK) -> Iterator[bytes]:
+    """The file's bytes in blocks; each but the last is `size` long."""
+    while block := source.read(size):
+        yield block
+
+
+def digest_of(source: BinaryIO) -> str:
+    """The lowercase hex SHA-256 of a file."""
+    return hashlib.file_digest(source, "sha256").hexdigest()

@@ -1,0 +1,130 @@
+"""Artifacts in S3 or what speaks it: conditional writes, so that two writers can't both win."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from botocore.exceptions import BotoCoreError, ClientError
+from storages.backends.s3 import S3Storage
+
+from builds.storage.base import AlreadyStored, Stored, blocks
+from builds.storage.keys import content_type
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PART_SIZE = 16 * 1024 * 1024
+TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
+MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
+
+
+class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no types
+    """A bucket. The digest is kept as metadata: a multipart upload's own one is composite."""
+
+    def put_once(self, key: str, source: Path) -> Stored:
+        """See ArtifactStorage."""
+        with source.open("rb") as file:
+            if source.stat().st_size <= PART_SIZE:
+                return self.write_once(key, file.read())
+            return self._put_in_parts(key, file)
+
+    def write_once(self, key: str, data: bytes) -> Stored:
+        """See ArtifactStorage."""
+        stored = Stored(size=len(data), sha256=hashlib.sha256(data).hexdigest())
+        try:
+            self._client.put_object(
+                **self._object(key),
+                Body=data,
+                IfNoneMatch="*",
+                Metadata={"sha256": stored.sha256},
+            )
+        except ClientError as error:
+            self._accept_if_same(key, stored, error)
+        except BotoCoreError as error:
+            raise OSError(f"the storage did not take {key}: {error}") from error
+        return stored
+
+    def replace(self, key: str, data: bytes) -> None:
+        """See ArtifactStorage."""
+        self._client.put_object(**self._object(key), Body=data)
+
+    def open_range(self, key: str, start: int, length: int) -> BinaryIO:
+        """See ArtifactStorage."""
+        if not length:
+            return io.BytesIO()
+        return self._get(key, Range=f"bytes={start}-{start + length - 1}")
+
+    def read(self, key: str) -> bytes | None:
+        """See ArtifactStorage."""
+        try:
+            return self._get(key).read()
+        except FileNotFoundError:
+            return None
+
+    def local_path(self, key: str) -> Path | None:  # noqa: ARG002 - the protocol's shape
+        """See ArtifactStorage."""
+        return None
+
+    def _put_in_parts(self, key: str, source: BinaryIO) -> Stored:
+        digest = hashlib.sha256()
+        size = 0
+        upload = self._client.create_multipart_upload(**self._object(key))["UploadId"]
+        name = {"Bucket": self.bucket_name, "Key": key, "UploadId": upload}
+        try:
+            parts = []
+            for number, block in enumerate(blocks(source, PART_SIZE), start=1):
+                digest.update(block)
+                size += len(block)
+                answer = self._client.upload_part(**name, PartNumber=number, Body=block)
+                parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+            stored = Stored(size=size, sha256=digest.hexdigest())
+            self._client.complete_multipart_upload(
+                **name, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
+            )
+        except ClientError as error:
+            self._client.abort_multipart_upload(**name)
+            self._accept_if_same(key, Stored(size=size, sha256=digest.hexdigest()), error)
+        except BaseException:
+            self._client.abort_multipart_upload(**name)
+            raise
+        return stored
+
+    def _get(self, key: str, **how: Any) -> BinaryIO:
+        try:
+            answer = self._client.get_object(Bucket=self.bucket_name, Key=key, **how)
+        except ClientError as error:
+            if _code(error) in MISSING:
+                raise FileNotFoundError(key) from error
+            raise OSError(f"the storage did not give {key}: {error}") from error
+        return cast("BinaryIO", answer["Body"])
+
+    def _accept_if_same(self, key: str, stored: Stored, error: ClientError) -> None:
+        """Swallow a refused write where the very same bytes are there already."""
+        if _code(error) not in TAKEN:
+            raise OSError(f"the storage did not take {key}: {error}") from error
+        present = self._client.get_object(Bucket=self.bucket_name, Key=key)["Body"]
+        digest = hashlib.sha256()
+        for block in present.iter_chunks(PART_SIZE):
+            digest.update(block)
+        if digest.hexdigest() != stored.sha256:
+            raise AlreadyStored(key) from error
+
+    def _object(self, key: str) -> Any:
+        return {
+            "Bucket": self.bucket_name,
+            "Key": key,
+            "ContentType": content_type(key.rpartition("/")[2]),
+        }
+
+    @property
+    def _client(self) -> S3Client:
+        return cast("S3Client", self.connection.meta.client)
+
+
+def _code(error: ClientError) -> str:
+    response = cast("Mapping[str, Any]", error.response)
+    return str(response.get("Error", {}).get("Code", ""))

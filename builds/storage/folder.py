@@ -1,0 +1,118 @@
+"""Artifacts in a local folder: a complete static mirror that any web server can serve."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from django.core.files.storage import FileSystemStorage
+from whitenoise.responders import SlicedFile
+
+from builds.storage.base import AlreadyStored, Stored, blocks, digest_of
+
+INCOMING = ".incoming"
+
+
+class FileRange(SlicedFile):  # type: ignore[misc]  # WhiteNoise has no types
+    """A part of an open file, with its descriptor at the part's start."""
+
+    def fileno(self) -> int:
+        """The descriptor: a server that sends by it must stop at Content-Length."""
+        return int(self.fileobj.fileno())
+
+
+class FolderStorage(FileSystemStorage):
+    """A folder; a file appears under its key whole or not at all."""
+
+    def put_once(self, key: str, source: Path) -> Stored:
+        """See ArtifactStorage."""
+        with source.open("rb") as file:
+            return self._write_once(key, file)
+
+    def write_once(self, key: str, data: bytes) -> Stored:
+        """See ArtifactStorage."""
+        return self._write_once(key, io.BytesIO(data))
+
+    def replace(self, key: str, data: bytes) -> None:
+        """See ArtifactStorage."""
+        target = self._path(key)
+        with self._incoming() as part:
+            _copy(io.BytesIO(data), part)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            part.replace(target)
+            _sync_folder(target.parent)
+
+    def open_range(self, key: str, start: int, length: int) -> BinaryIO:
+        """See ArtifactStorage. The file has a descriptor, so that gunicorn can use sendfile."""
+        file = self._path(key).open("rb", buffering=0)
+        return cast("BinaryIO", FileRange(file, start, start + length - 1))
+
+    def read(self, key: str) -> bytes | None:
+        """See ArtifactStorage."""
+        try:
+            return self._path(key).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def local_path(self, key: str) -> Path | None:
+        """See ArtifactStorage."""
+        return self._path(key)
+
+    def _write_once(self, key: str, source: BinaryIO) -> Stored:
+        target = self._path(key)
+        with self._incoming() as part:
+            stored = _copy(source, part)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                # Unlike a rename, a link never takes the place of what is there.
+                target.hardlink_to(part)
+            except FileExistsError:
+                with target.open("rb") as present:
+                    if digest_of(present) != stored.sha256:
+                        raise AlreadyStored(key) from None
+            _sync_folder(target.parent)
+        return stored
+
+    @contextmanager
+    def _incoming(self) -> Iterator[Path]:
+        folder = self._path(INCOMING)
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=folder)
+        os.close(descriptor)
+        part = Path(name)
+        part.chmod(0o644)
+        try:
+            yield part
+        finally:
+            with suppress(FileNotFoundError):
+                part.unlink()
+
+    def _path(self, key: str) -> Path:
+        return Path(self.path(key))
+
+
+def _copy(source: BinaryIO, part: Path) -> Stored:
+    digest = hashlib.sha256()
+    size = 0
+    with part.open("wb") as target:
+        for block in blocks(source):
+            digest.update(block)
+            target.write(block)
+            size += len(block)
+        target.flush()
+        os.fsync(target.fileno())
+    return Stored(size=size, sha256=digest.hexdigest())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,47 @@
+"""Names in the storage: they are the paths of the download URLs, so that it is a mirror as it is."""
+
+from __future__ import annotations
+
+import re
+
+ROOT = "releases/download"
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,119}")
+
+# What browsers and S3 are told. Never an encoding: a client that unpacks a .tar.gz on the way
+# finds another digest than the one that it was given.
+_CONTENT_TYPES = {
+    ".json": "application/json",
+    ".ipxe": "text/plain; charset=utf-8",
+    ".sha256": "text/plain; charset=utf-8",
+    ".gz": "application/gzip",
+    ".xz": "application/x-xz",
+}
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a name can be a file's: no slash, nothing hidden, nothing that a shell expands."""
+    return _FILE_NAME.fullmatch(name) is not None
+
+
+def channel_key(channel: str, name: str) -> str:
+    """The key of a file that moves with each publish."""
+    return f"{ROOT}/{channel}/{_checked(name)}"
+
+
+def release_key(channel: str, version: str, name: str) -> str:
+    """The key of a file of one release, written once."""
+    return f"{ROOT}/{channel}/{_checked(version)}/{_checked(name)}"
+
+
+def content_type(name: str) -> str:
+    """The media type of a file by its name."""
+    if name.startswith("SHA256SUMS"):
+        return "text/plain; charset=utf-8"
+    suffix = name[name.rfind(".") :] if "." in name else ""
+    return _CONTENT_TYPES.get(suffix, "application/octet-stream")
+
+
+def _checked(name: str) -> str:
+    if not is_file_name(name):
+        raise ValueError(f"{name!r} can't be the name of a file in the storage")
+    return name

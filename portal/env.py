@@ -1,0 +1,161 @@
+"""Typed readers of the environment that stop the start with one line naming what is wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import tempfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from environs import Env, EnvError
+
+# A unix socket's path is at most 107 bytes on Linux; a clone may lie deeper than that.
+SOCKET_PATH_LIMIT = 100
+
+
+class BadSetting(SystemExit):
+    """A setting has a value that the portal refuses; its text is the line that is printed."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"portal: setting {name}: {reason}")
+
+
+class Environment:
+    """Reads settings by name; every reader raises BadSetting."""
+
+    def __init__(self, env: Env | None = None) -> None:
+        self._env = env or Env()
+
+    def text(self, name: str, default: str = "") -> str:
+        """Text without the white space around it."""
+        return str(self._env.str(name, default)).strip()
+
+    def boolean(self, name: str, *, default: bool) -> bool:
+        """One of true, false, yes, no, on, off, 1, 0."""
+        try:
+            return bool(self._env.bool(name, default))
+        except EnvError:
+            raise BadSetting(name, "wants true or false") from None
+
+    def integer(self, name: str, default: int, *, least: int = 0) -> int:
+        """A whole number of at least `least`."""
+        try:
+            value = int(self._env.int(name, default))
+        except EnvError:
+            raise BadSetting(name, "wants a whole number") from None
+        if value < least:
+            raise BadSetting(name, f"wants a whole number of at least {least}, not {value}")
+        return value
+
+    def data_dir(self, default: Path) -> Path:
+        """DATA_DIR: an absolute folder, made where it is missing; it must be writable."""
+        path = Path(self.text("DATA_DIR", str(default))).expanduser()
+        if not path.is_absolute():
+            raise BadSetting("DATA_DIR", f"wants an absolute path, not {str(path)!r}")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=path) as probe:
+                probe.write(b"writable")
+        except OSError as error:
+            raise BadSetting("DATA_DIR", f"{path} is not writable: {error.strerror}") from None
+        return path
+
+    def secret_key(self, data_dir: Path) -> str:
+        """SECRET_KEY, or one made once and kept in the data folder, readable by its owner only."""
+        given = self.text("SECRET_KEY")
+        if given:
+            if len(given) < 32:  # noqa: PLR2004 - the reason says it
+                raise BadSetting("SECRET_KEY", "wants at least 32 characters")
+            return given
+        path = data_dir / "secret-key"
+        if not path.exists():
+            part = path.with_suffix(f".{secrets.token_hex(4)}")
+            part.touch(mode=0o600)
+            part.write_text(secrets.token_urlsafe(48))
+            try:
+                path.hardlink_to(part)  # the first of several processes wins
+            except FileExistsError:
+                pass
+            finally:
+                part.unlink()
+        return path.read_text().strip()
+
+    def allowed_hosts(self, default: list[str], *, debug: bool) -> list[str]:
+        """ALLOWED_HOSTS: names separated by commas; `*` only with DEBUG.
+
+        Any host would let a forged Host header print an attacker's address in our commands.
+        """
+        given = self.text("ALLOWED_HOSTS")
+        hosts = [host.strip() for host in given.split(",") if host.strip()] or default
+        if "*" in hosts and not debug:
+            raise BadSetting("ALLOWED_HOSTS", "'*' trusts any Host header; name the hosts")
+        for host in hosts:
+            if host != "*" and not re.fullmatch(r"\.?[A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\]", host):
+                raise BadSetting("ALLOWED_HOSTS", f"{host!r} is not a host name (no port, no URL)")
+        return hosts
+
+    def portal_url(self) -> str:
+        """PORTAL_URL: http(s)://host[:port] without path, or "" where it is not set."""
+        given = self.text("PORTAL_URL").rstrip("/")
+        if not given:
+            return ""
+        parts = urlsplit(given)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise BadSetting("PORTAL_URL", f"wants http://host or https://host, not {given!r}")
+        if parts.path or parts.query or parts.fragment or parts.username:
+            raise BadSetting("PORTAL_URL", f"wants no path, query or user in {given!r}")
+        return given
+
+    def redis_url(self, data_dir: Path) -> str:
+        """REDIS_URL, or the embedded server's socket."""
+        given = self.text("REDIS_URL")
+        if not given:
+            return f"redis+socket://{embedded_redis_socket(data_dir)}"
+        if not given.startswith(("redis://", "rediss://", "redis+socket://", "unix://")):
+            raise BadSetting("REDIS_URL", f"wants redis://host:port/number, not {given!r}")
+        return re.sub(r"^unix://", "redis+socket://", given)
+
+    def database(self, data_dir: Path) -> dict[str, object]:
+        """DATABASE_URL as Django's settings; SQLite in the data folder where it is not set."""
+        default = f"sqlite:///{data_dir}/portal.sqlite3"
+        try:
+            database: dict[str, object] = dict(self._env.dj_db_url("DATABASE_URL", default))
+        except (EnvError, ValueError) as error:
+            raise BadSetting("DATABASE_URL", str(error)) from None
+        tune = {
+            "django.db.backends.sqlite3": _tune_sqlite,
+            "django.db.backends.postgresql": _tune_postgresql,
+        }.get(str(database.get("ENGINE")))
+        if tune is None:
+            raise BadSetting("DATABASE_URL", "wants sqlite:///path or postgres://…")
+        tune(database)
+        return database
+
+
+def embedded_redis_socket(data_dir: Path) -> Path:
+    """The unix socket of the embedded Redis of this data folder."""
+    socket = data_dir / "run" / "redis.sock"
+    if len(str(socket)) <= SOCKET_PATH_LIMIT:
+        return socket
+    name = hashlib.sha256(str(data_dir).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"nixos-images-{name}" / "redis.sock"
+
+
+def _tune_sqlite(database: dict[str, object]) -> None:
+    database["OPTIONS"] = {
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; "
+        "PRAGMA foreign_keys=ON; PRAGMA busy_timeout=20000;",
+    }
+
+
+def _tune_postgresql(database: dict[str, object]) -> None:
+    options = dict(database.get("OPTIONS") or {})  # type: ignore[call-overload]
+    # One stuck transaction must not block everybody for good.
+    options["options"] = "-c lock_timeout=20s -c idle_in_transaction_session_timeout=60s"
+    database["OPTIONS"] = options
+    database["CONN_MAX_AGE"] = 60
+    database["CONN_HEALTH_CHECKS"] = True

@@ -1,0 +1,181 @@
+"""The portal's settings, in Django's order; what varies comes from the environment."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import django_stubs_ext
+from csp.constants import NONE, SELF
+
+from portal.env import Environment
+from portal.schedule import TICKS
+
+django_stubs_ext.monkeypatch()
+
+env = Environment()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = env.data_dir(BASE_DIR / "var")
+TESTING = "pytest" in sys.modules
+
+# Core
+
+DEBUG = env.boolean("DEBUG", default=False)
+SECRET_KEY = env.secret_key(DATA_DIR)
+# 10.0.2.2 is this machine as a QEMU guest sees it: `manage.py boot` loads images from there.
+ALLOWED_HOSTS = env.allowed_hosts(["localhost", "127.0.0.1", "[::1]", "10.0.2.2"], debug=DEBUG)
+PORTAL_URL = env.portal_url()
+ROOT_URLCONF = "portal.urls"
+WSGI_APPLICATION = "portal.wsgi.application"
+APPEND_SLASH = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "csp",
+    "django_celery_beat",
+    "builds",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# Database
+
+DATABASES = {"default": env.database(DATA_DIR)}
+
+# Language and time: schedules and every time shown are UTC.
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+# Security
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PORTAL_URL.startswith("https://")
+CSRF_TRUSTED_ORIGINS = [PORTAL_URL] if PORTAL_URL else []
+# Plain HTTP stays open on purpose: common iPXE builds have no HTTPS, and a boot URL must never
+# redirect there. The front server upgrades pages; see docs/.
+SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"]
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    },
+}
+
+# Files: the portal's own static ones, and the artifacts
+
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_KEEP_ONLY_HASHED_FILES = False
+
+AWS_STORAGE_BUCKET_NAME = env.text("AWS_STORAGE_BUCKET_NAME")
+AWS_S3_ENDPOINT_URL = env.text("AWS_S3_ENDPOINT_URL") or None
+AWS_S3_REGION_NAME = env.text("AWS_S3_REGION_NAME") or None
+AWS_S3_ACCESS_KEY_ID = env.text("AWS_S3_ACCESS_KEY_ID") or env.text("AWS_ACCESS_KEY_ID") or None
+AWS_S3_SECRET_ACCESS_KEY = (
+    env.text("AWS_S3_SECRET_ACCESS_KEY") or env.text("AWS_SECRET_ACCESS_KEY") or None
+)
+AWS_QUERYSTRING_AUTH = False  # signed URLs die in an hour; copied commands must live for years
+AWS_S3_FILE_OVERWRITE = False
+
+_folder = {"BACKEND": "builds.storage.FolderStorage", "OPTIONS": {"location": DATA_DIR / "storage"}}
+_bucket = {"BACKEND": "builds.storage.BucketStorage"}
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "artifacts": _bucket if AWS_STORAGE_BUCKET_NAME else _folder,
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG or TESTING
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage",
+    },
+}
+
+# Celery: it carries ids; the database is the truth, so there is no result backend.
+
+REDIS_URL = env.redis_url(DATA_DIR)
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.2}
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = False
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TIMEZONE = "UTC"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# A task that is handed out again while the first worker still runs it would build twice; leases
+# hold that off, and a timeout longer than any build keeps it from being tried.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 24 * 3600}
+CELERY_WORKER_DISABLE_PREFETCH = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BEAT_SCHEDULE = TICKS
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+
+# Building
+
+NIX_PROGRAM = env.text("NIX_PROGRAM", "nix")
+NIX_OFFLINE = env.boolean("NIX_OFFLINE", default=False)
+BUILD_TIME_LIMIT = env.integer("BUILD_TIME_LIMIT", 6 * 3600, least=1)
+BUILD_SILENCE_LIMIT = env.integer("BUILD_SILENCE_LIMIT", 3600, least=1)
+BOOT_TIME_LIMIT = env.integer("BOOT_TIME_LIMIT", 300, least=1)
+
+# Logging: one line each, to standard error; the supervisor or journald keeps them.
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {
+        "builds": {"level": "INFO"},
+        "celery": {"level": "INFO"},
+        "django.request": {"level": "ERROR"},
+    },
+}
