@@ -61,7 +61,9 @@ def load(path: Path, *, update: bool = False) -> Loaded:
     All or nothing. Raises CatalogueError.
     """
     entries = read(path)
-    added, updated, kept = [], [], []
+    added: list[str] = []
+    updated: list[str] = []
+    kept: list[str] = []
     with transaction.atomic():
         for position, entry in enumerate(entries):
             is_there = Channel.objects.filter(name=entry.name).exists()

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from builds.models import Artifact, Release
-from builds.storage import channel_key, release_key
+from builds.storage import channel_key
 
 
 def base_url(request: HttpRequest) -> str:
@@ -25,8 +25,7 @@ def immutable_url(base: str, artifact: Artifact) -> str:
 
 def paper_url(base: str, release: Release, name: str) -> str:
     """Where a sums file or manifest of a release lies for good."""
-    assert release.version is not None, "only a pinned release has papers"
-    return f"{base}/{release_key(release.channel.name, release.version, name)}"
+    return f"{base}/{release.key(name)}"
 
 
 def moving_url(base: str, channel: str, name: str) -> str:

@@ -1,0 +1,1 @@
+"""Download URLs: the latest, and the immutable ones."""

@@ -6,7 +6,6 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
-from builds import storage
 from builds.choices import Role, Variant
 from builds.models.build import Build
 from builds.models.release import Release
@@ -23,7 +22,7 @@ class ArtifactQuerySet(models.QuerySet["Artifact"]):
             "release", "release__channel"
         )
 
-    def latest(self, channel: str, name: str) -> Artifact | None:
+    def at_head(self, channel: str, name: str) -> Artifact | None:
         """The artifact of this name in the channel's present releases."""
         return self.readable().filter(release__heads__channel__name=channel, name=name).first()
 
@@ -76,5 +75,4 @@ class Artifact(models.Model):
     @property
     def key(self) -> str:
         """Where it lies in the storage, which is also its immutable URL's path."""
-        assert self.release.version is not None, "only a pinned release has artifacts"
-        return storage.release_key(self.release.channel.name, self.release.version, self.name)
+        return self.release.key(self.name)

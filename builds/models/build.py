@@ -186,6 +186,7 @@ class Build(Leased):
 
     def _end(self, status: BuildStatus, **fields: Any) -> None:
         self.write(RUNNING, status=status, finished_at=Now(), lease_until=None, **fields)
+        self.refresh_from_db()
 
     # State changes from outside; they need no lease.
 

@@ -92,6 +92,7 @@ class Check(Leased):
             finished_at=Now(),
             lease_until=None,
         )
+        self.refresh_from_db()
 
     def wait_again(self) -> bool:
         """Put a check whose worker is gone back among those that wait; false where it is not."""

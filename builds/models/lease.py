@@ -12,7 +12,7 @@ LEASE = timedelta(seconds=60)
 HEARTBEAT = timedelta(seconds=15)
 
 
-class LeaseLost(Exception):  # noqa: N818 - it says what happened, as StopIteration does
+class LeaseLost(Exception):
     """The row is somebody else's by now; whoever sees this must stop and write nothing."""
 
 
@@ -38,20 +38,22 @@ class Leased(models.Model):
     def take(self, worker: str, held: models.Q, **fields: Any) -> bool:
         """Take the lease if the row still fulfils `held`; false where somebody was faster."""
         taken = (
-            type(self)
-            ._default_manager.filter(held, pk=self.pk, fence=self.fence)
+            self._rows()
+            .filter(held, pk=self.pk, fence=self.fence)
             .update(worker=worker, fence=self.fence + 1, lease_until=lease_end(), **fields)
         )
         if taken:
             self.refresh_from_db()
         return bool(taken)
 
-    def write(self, held: models.Q, **fields: Any) -> Self:
-        """Write under the lease that this instance holds; raises LeaseLost where it is gone."""
-        written = (
-            type(self)._default_manager.filter(held, pk=self.pk, fence=self.fence).update(**fields)
-        )
+    def write(self, held: models.Q, **fields: Any) -> None:
+        """Write under the lease that this instance holds; raises LeaseLost where it is gone.
+
+        The instance itself keeps what it was read as: a heartbeat may write from another thread.
+        """
+        written = self._rows().filter(held, pk=self.pk, fence=self.fence).update(**fields)
         if not written:
             raise LeaseLost(f"{self._meta.verbose_name} {self.pk} is no longer ours")
-        self.refresh_from_db()
-        return self
+
+    def _rows(self) -> models.QuerySet[Self]:
+        return models.QuerySet(type(self))

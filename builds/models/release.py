@@ -12,6 +12,7 @@ from django.db import IntegrityError, models, transaction
 from django.db.models import Max, Q
 from django.urls import reverse
 
+from builds import storage
 from builds.choices import BuildStatus, ReleaseStatus, System, Trigger
 from builds.models.channel import Channel
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from builds.builders.base import Pin
 
 
-class NotAllowed(Exception):  # noqa: N818 - it says what happened
+class NotAllowed(Exception):
     """A change of state that this row, as it stands, does not allow; the text says why."""
 
 
@@ -76,7 +77,7 @@ class Release(models.Model):
     image_version = models.CharField(
         max_length=100, blank=True, help_text="What the image calls itself."
     )
-    version = models.CharField(
+    version = models.CharField(  # noqa: DJ001 - NULLs are not equal, so drafts need no name
         max_length=110, null=True, blank=True, help_text="Its name within the channel."
     )
     sequence = models.PositiveIntegerField(null=True, blank=True, editable=False)
@@ -248,6 +249,11 @@ class Release(models.Model):
         ]
         return all(said) if said else None
 
+    def key(self, name: str) -> str:
+        """Where a file of this release lies in the storage, and its immutable URL's path."""
+        assert self.version is not None, "only a pinned release has files"
+        return storage.release_key(self.channel.name, self.version, name)
+
     def total_size(self) -> int:
         """The bytes of all its artifacts together."""
         return sum(artifact.size for artifact in self.artifacts.all())
@@ -274,6 +280,12 @@ class HeadQuerySet(models.QuerySet["Head"]):
             self.select_related("release", "release__channel")
             .filter(channel__name=channel, system=system)
             .first()
+        )
+
+    def with_files(self) -> HeadQuerySet:
+        """With what a page or record of the release shows, in a fixed number of queries."""
+        return self.select_related("release__channel").prefetch_related(
+            "release__artifacts__build", "release__checks"
         )
 
     def move(self, release: Release, *, at: datetime) -> Head:

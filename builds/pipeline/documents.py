@@ -44,6 +44,11 @@ def latest_name(system: str) -> str:
     return f"latest-{system}.json"
 
 
+def paper_names(system: str) -> frozenset[str]:
+    """The names of the files beside the artifacts of one release."""
+    return frozenset({sums_name(system), manifest_name(system)})
+
+
 def moving_names() -> list[str]:
     """The names of all files that move with a channel's heads."""
     per_system = [name(system) for system in System for name in (latest_name, script_name)]
@@ -54,6 +59,11 @@ def sums(lines: Iterable[Line]) -> bytes:
     """Lines as `sha256sum -c` reads them, in the order of the names."""
     ordered = sorted(lines, key=lambda line: line.name)
     return "".join(f"{line.sha256}  {line.name}\n" for line in ordered).encode()
+
+
+def digest(data: bytes) -> str:
+    """The lowercase hex SHA-256 of a text."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def release_sums(release: Release) -> bytes:
@@ -129,10 +139,9 @@ def boot_script(release: Release, *, moving: bool) -> bytes | None:
 
 def moving_files(channel: str) -> dict[str, bytes]:
     """Every small file that moves with a channel's heads, by its name."""
-    heads = Head.objects.filter(channel__name=channel).select_related("release__channel")
     files: dict[str, bytes] = {}
     lines: list[Line] = []
-    for head in heads.prefetch_related("release__artifacts__build"):
+    for head in Head.objects.with_files().filter(channel__name=channel):
         release = head.release
         files[latest_name(release.system)] = latest_record(release)
         script = boot_script(release, moving=True)
@@ -152,7 +161,7 @@ def _moving_lines(release: Release, script: bytes | None) -> list[Line]:
         if artifact.role != Role.IPXE
     ]
     if script is not None:
-        lines.append(Line(hashlib.sha256(script).hexdigest(), script_name(release.system)))
+        lines.append(Line(digest(script), script_name(release.system)))
     return lines
 
 

@@ -35,34 +35,28 @@ def trigger(
 
     However many ask at once, a channel has one draft for each system.
     """
-    return [
-        release
+    wanted = (
+        Release(
+            channel=channel,
+            system=system,
+            trigger=why,
+            triggered_by=by,
+            forced=forced,
+            slot_at=slot_at,
+        )
         for system in systems
-        if (release := _draft(channel, system, why, by, forced, slot_at)) is not None
-    ]
+    )
+    return [draft for release in wanted if (draft := _draft(release)) is not None]
 
 
-def _draft(
-    channel: Channel,
-    system: System,
-    why: Trigger,
-    by: User | None,
-    forced: bool,  # noqa: FBT001 - private, always named by its caller's keyword
-    slot_at: datetime | None,
-) -> Release | None:
+def _draft(wanted: Release) -> Release | None:
     try:
         with transaction.atomic():
-            return Release.objects.create(
-                channel=channel,
-                system=system,
-                trigger=why,
-                triggered_by=by,
-                forced=forced,
-                slot_at=slot_at,
-            )
+            wanted.save()
     except IntegrityError:
         # One draft at a time, and one release per slot: the constraints know.
-        return Release.objects.of(channel, system).drafts().first()
+        return Release.objects.of(wanted.channel, wanted.system).drafts().first()
+    return wanted
 
 
 def trigger_due(at: datetime) -> list[Release]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from builds.choices import Role, Variant
 from builds.models import Artifact, Build, Release
 from builds.pipeline import documents
-from builds.storage import AlreadyStored, artifacts, channel_key, release_key
+from builds.storage import AlreadyStored, artifacts, channel_key
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def write_script(release: Release) -> None:
     if text is None:
         return
     name = documents.script_name(release.system)
-    stored = artifacts().write_once(_key(release, name), text)
+    stored = artifacts().write_once(release.key(name), text)
     Artifact.objects.get_or_create(
         release=release,
         name=name,
@@ -58,7 +58,7 @@ def write_papers(release: Release) -> None:
         documents.manifest_name(release.system): documents.manifest(release),
     }
     for name, data in papers.items():
-        key = _key(release, name)
+        key = release.key(name)
         try:
             artifacts().write_once(key, data)
         except AlreadyStored:
@@ -89,8 +89,3 @@ def is_told(channel: str) -> bool:
 def _netboot_build(release: Release) -> Build | None:
     kernel = release.artifacts.filter(role=Role.KERNEL).select_related("build").first()
     return kernel.build if kernel else None
-
-
-def _key(release: Release, name: str) -> str:
-    assert release.version is not None, "only a pinned release is published"
-    return release_key(release.channel.name, release.version, name)

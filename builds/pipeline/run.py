@@ -23,7 +23,7 @@ from builds.models import Artifact, Build, LeaseLost
 from builds.pipeline.heartbeat import Heartbeat
 from builds.pipeline.log import BuildLog
 from builds.pipeline.plan import filled
-from builds.storage import AlreadyStored, artifacts, release_key
+from builds.storage import AlreadyStored, artifacts
 
 logger = logging.getLogger(__name__)
 
@@ -119,8 +119,7 @@ def store(build: Build, output: BuildOutput, log: BuildLog) -> list[Artifact]:
 
 def _store(build: Build, name: str, role: Role, path: Path, log: BuildLog) -> Artifact:
     release = build.release
-    assert release.version is not None, "a release is pinned before it is built"
-    key = release_key(release.channel.name, release.version, name)
+    key = release.key(name)
     try:
         stored = artifacts().put_once(key, path)
     except AlreadyStored:

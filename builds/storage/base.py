@@ -21,7 +21,7 @@ class Stored:
     sha256: str
 
 
-class AlreadyStored(Exception):  # noqa: N818 - it says what happened
+class AlreadyStored(Exception):
     """Another file lies under a key that is written once."""
 
     def __init__(self, key: str) -> None:
@@ -73,5 +73,8 @@ def blocks(source: BinaryIO, size: int = BLOCK) -> Iterator[bytes]:
 
 
 def digest_of(source: BinaryIO) -> str:
-    """The lowercase hex SHA-256 of a file."""
-    return hashlib.file_digest(source, "sha256").hexdigest()
+    """The lowercase hex SHA-256 of what is left of a file."""
+    digest = hashlib.sha256()
+    for block in blocks(source):
+        digest.update(block)
+    return digest.hexdigest()

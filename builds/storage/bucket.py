@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from botocore.exceptions import BotoCoreError, ClientError
 from storages.backends.s3 import S3Storage
 
-from builds.storage.base import AlreadyStored, Stored, blocks
+from builds.storage.base import AlreadyStored, Stored, blocks, digest_of
 from builds.storage.keys import content_type
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
 PART_SIZE = 16 * 1024 * 1024
 TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
@@ -75,7 +76,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
         upload = self._client.create_multipart_upload(**self._object(key))["UploadId"]
         name = {"Bucket": self.bucket_name, "Key": key, "UploadId": upload}
         try:
-            parts = []
+            parts: list[CompletedPartTypeDef] = []
             for number, block in enumerate(blocks(source, PART_SIZE), start=1):
                 digest.update(block)
                 size += len(block)
@@ -106,11 +107,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
         """Swallow a refused write where the very same bytes are there already."""
         if _code(error) not in TAKEN:
             raise OSError(f"the storage did not take {key}: {error}") from error
-        present = self._client.get_object(Bucket=self.bucket_name, Key=key)["Body"]
-        digest = hashlib.sha256()
-        for block in present.iter_chunks(PART_SIZE):
-            digest.update(block)
-        if digest.hexdigest() != stored.sha256:
+        if digest_of(self._get(key)) != stored.sha256:
             raise AlreadyStored(key) from error
 
     def _object(self, key: str) -> Any:

@@ -1,4 +1,4 @@
-"""Names in the storage: they are the paths of the download URLs, so that it is a mirror as it is."""
+"""Names in the storage: the paths of the download URLs, so that it is a mirror as it is."""
 
 from __future__ import annotations
 

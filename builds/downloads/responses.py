@@ -1,0 +1,118 @@
+"""Answers that carry an artifact or a small text: length always, digest always, never a surprise."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any, BinaryIO
+
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
+
+from builds.downloads.ranges import NotSatisfiable, Span, is_unchanged, requested_span
+from builds.models import Artifact
+from builds.storage import artifacts, content_type
+
+IMMUTABLE = "public, max-age=31536000, immutable"
+MOVING = "no-cache"
+
+
+class PartResponse(FileResponse):
+    """A file, or a part of it, whose headers the view has set; servers may send by descriptor."""
+
+    def set_headers(self, filelike: Any) -> None:
+        """Guess nothing: an encoding guessed from .tar.gz would change what arrives."""
+
+
+def plain(text: str, status: int, **headers: str) -> HttpResponse:
+    """A line of plain text, which machines that boot can do no harm with."""
+    response = HttpResponse(f"{text}\n", content_type="text/plain; charset=utf-8", status=status)
+    for name, value in headers.items():
+        response[name.replace("_", "-")] = value
+    response["Cache-Control"] = MOVING
+    _make_inert(response)
+    return response
+
+
+def file_response(request: HttpRequest, artifact: Artifact, *, caching: str) -> HttpResponseBase:
+    """An artifact, or the range of it that was asked for."""
+    etag = f'"{artifact.sha256}"'
+    answer = _without_body(request, etag, artifact.size)
+    if answer is None:
+        answer = _with_body(request, artifact, etag)
+    _describe(answer, artifact.name, artifact.sha256, etag, caching)
+    return answer
+
+
+def text_response(
+    request: HttpRequest, name: str, data: bytes, *, caching: str
+) -> HttpResponseBase:
+    """A small file from memory."""
+    digest = hashlib.sha256(data).hexdigest()
+    etag = f'"{digest}"'
+    answer = _without_body(request, etag, len(data))
+    if answer is None:
+        span = requested_span(*_range_headers(request), etag, len(data))
+        part = span or Span(0, len(data))
+        answer = HttpResponse(data[part.start : part.start + part.length])
+        _set_span(answer, span, len(data))
+    _describe(answer, name, digest, etag, caching)
+    return answer
+
+
+def _without_body(request: HttpRequest, etag: str, size: int) -> HttpResponseBase | None:
+    """304 where the reader has it, 416 where the range is outside, else None."""
+    if is_unchanged(request.headers.get("If-None-Match", ""), etag):
+        return HttpResponse(status=304)
+    try:
+        requested_span(*_range_headers(request), etag, size)
+    except NotSatisfiable:
+        answer = plain(f"The file has {size} bytes.", 416)
+        answer["Content-Range"] = f"bytes */{size}"
+        return answer
+    return None
+
+
+def _with_body(request: HttpRequest, artifact: Artifact, etag: str) -> HttpResponseBase:
+    span = requested_span(*_range_headers(request), etag, artifact.size)
+    answer: HttpResponseBase
+    if request.method == "HEAD":
+        answer = HttpResponse()
+    else:
+        answer = PartResponse(_open(artifact, span or Span(0, artifact.size)))
+    _set_span(answer, span, artifact.size)
+    return answer
+
+
+def _open(artifact: Artifact, span: Span) -> BinaryIO:
+    return artifacts().open_range(artifact.key, span.start, span.length)
+
+
+def _range_headers(request: HttpRequest) -> tuple[str, str]:
+    # A range is defined for GET only.
+    wanted = request.headers.get("Range", "") if request.method == "GET" else ""
+    return wanted, request.headers.get("If-Range", "")
+
+
+def _set_span(answer: HttpResponseBase, span: Span | None, size: int) -> None:
+    answer["Content-Length"] = str(span.length if span else size)
+    if span is not None:
+        answer.status_code = 206
+        answer["Content-Range"] = span.content_range(size)
+
+
+def _describe(answer: HttpResponseBase, name: str, digest: str, etag: str, caching: str) -> None:
+    answer["ETag"] = etag
+    answer["Accept-Ranges"] = "bytes"
+    answer["Cache-Control"] = caching
+    if answer.status_code in {200, 206}:
+        answer["Content-Type"] = content_type(name)
+        answer["Repr-Digest"] = f"sha-256=:{base64.b64encode(bytes.fromhex(digest)).decode()}:"
+    if answer.status_code == 304:  # noqa: PLR2004
+        del answer["Content-Type"]
+    _make_inert(answer)
+
+
+def _make_inert(answer: HttpResponseBase) -> None:
+    """Nothing that is served here ever runs in a browser."""
+    answer["X-Content-Type-Options"] = "nosniff"
+    answer["Content-Security-Policy"] = "default-src 'none'; sandbox"

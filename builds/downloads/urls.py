@@ -1,0 +1,20 @@
+"""Addresses of downloads; also under the path that a GitHub release of the seed has."""
+
+from django.urls import include, path
+
+from builds.downloads import views
+
+releases = [
+    path("latest/download/<str:name>", views.default_channel_file, name="default-channel-file"),
+    path("download/<str:channel>/<str:name>", views.channel_file, name="channel-file"),
+    path(
+        "download/<str:channel>/<str:version>/<str:name>",
+        views.release_file,
+        name="release-file",
+    ),
+]
+
+urlpatterns = [
+    path("releases/", include(releases)),
+    path("nix-community/nixos-images/releases/", include((releases, "seed"))),
+]

@@ -1,0 +1,99 @@
+"""Download URLs: moving ones answer from the head, immutable ones from one release."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponseBase
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
+
+from builds.boot.addresses import base_url
+from builds.downloads.responses import IMMUTABLE, MOVING, file_response, plain, text_response
+from builds.models import Artifact, Channel, Release
+from builds.pipeline import documents
+from builds.storage import artifacts
+
+DIGEST_SUFFIX = ".sha256"
+
+
+@csrf_exempt
+@require_safe
+def default_channel_file(request: HttpRequest, name: str) -> HttpResponseBase:
+    """The latest file of this name of the default channel."""
+    channel = Channel.objects.default()
+    if channel is None:
+        return plain("There is no channel yet.", 404)
+    return _moving(request, channel.name, name)
+
+
+@csrf_exempt
+@require_safe
+def channel_file(request: HttpRequest, channel: str, name: str) -> HttpResponseBase:
+    """The latest file of this name of a channel."""
+    return _moving(request, channel, name)
+
+
+@csrf_exempt
+@require_safe
+def release_file(request: HttpRequest, channel: str, version: str, name: str) -> HttpResponseBase:
+    """A file of one release, for good."""
+    artifact = Artifact.objects.in_folder(channel, version, _without_suffix(name))
+    if artifact is not None:
+        release = artifact.release
+        if not release.is_published:
+            return _gone(request, release)
+        if name != artifact.name:
+            return _digest_line(request, artifact.sha256, artifact.name, IMMUTABLE)
+        return file_response(request, artifact, caching=IMMUTABLE)
+    return _paper(request, channel, version, name)
+
+
+def _moving(request: HttpRequest, channel: str, name: str) -> HttpResponseBase:
+    # What differs from the immutable file of the same name comes first.
+    texts = documents.moving_files(channel) if _may_be_text(name) else {}
+    plain_name = _without_suffix(name)
+    if plain_name in texts:
+        data = texts[plain_name]
+        if name != plain_name:
+            return _digest_line(request, documents.digest(data), plain_name, MOVING)
+        return text_response(request, name, data, caching=MOVING)
+    artifact = Artifact.objects.at_head(channel, plain_name)
+    if artifact is None:
+        return plain(f"There is no {name} in {channel}.", 404)
+    if name != artifact.name:
+        return _digest_line(request, artifact.sha256, artifact.name, MOVING)
+    return file_response(request, artifact, caching=MOVING)
+
+
+def _may_be_text(name: str) -> bool:
+    return _without_suffix(name) in documents.moving_names()
+
+
+def _paper(request: HttpRequest, channel: str, version: str, name: str) -> HttpResponseBase:
+    """The sums file or the manifest of a release, as it was stored when it was published."""
+    for release in Release.objects.named(channel, version).known_to_outside():
+        if name not in documents.paper_names(release.system):
+            continue
+        if not release.is_published:
+            return _gone(request, release)
+        data = artifacts().read(release.key(name))
+        if data is not None:
+            return text_response(request, name, data, caching=IMMUTABLE)
+    return plain(f"There is no {name} in {channel} {version}.", 404)
+
+
+def _digest_line(request: HttpRequest, sha256: str, name: str, caching: str) -> HttpResponseBase:
+    data = documents.sums([documents.Line(sha256, name)])
+    return text_response(request, f"{name}{DIGEST_SUFFIX}", data, caching=caching)
+
+
+def _gone(request: HttpRequest, release: Release) -> HttpResponseBase:
+    reason = f"{release} was withdrawn: {release.reason}"
+    successor = release.successor()
+    if successor is None:
+        return plain(reason, 410)
+    url = f"{base_url(request)}{successor.get_absolute_url()}"
+    return plain(f"{reason}\nIn its place: {url}", 410, Link=f'<{url}>; rel="successor-version"')
+
+
+def _without_suffix(name: str) -> str:
+    return name.removesuffix(DIGEST_SUFFIX)
