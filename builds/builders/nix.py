@@ -67,9 +67,10 @@ def _can_isolate(calls: NixCalls) -> bool:
 
 
 def _realise(calls: NixCalls, request: BuildRequest, *, sandboxed: bool) -> _Realised:
+    # No --print-build-logs: it would switch the JSON log off, which has those lines anyway.
     answer = calls.ask(
         [
-            *("build", "--json", "--no-link", "--print-build-logs", "--no-write-lock-file"),
+            *("build", "--json", "--no-link", "--no-write-lock-file"),
             *sandbox(on=sandboxed),
             *overrides(request.pin.overrides),
             *("--", f"{request.pin.flake}#{request.attribute}"),

@@ -69,7 +69,7 @@ _RULES = (
     ),
     _Rule(
         BuilderUnavailable,
-        re.compile(r"cannot connect to (?:socket|daemon)|daemon .*(?:disconnected|refused)"),
+        re.compile(r"cannot connect to (?:socket|daemon)|opening a connection to remote store"),
         lambda log: (
             f"Nix's daemon does not answer ({log.summary}); start nix-daemon on the worker."
         ),

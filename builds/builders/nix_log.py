@@ -13,7 +13,7 @@ from builds.builders.base import Progress
 PREFIX = "@nix "
 _KEPT_ERRORS = 20
 # Colours, other escape sequences, and operating system commands such as links.
-_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-Z\\-_]")
+_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]")
 
 
 class Activity(IntEnum):
@@ -74,8 +74,8 @@ class NixLog:
     """What the log has told so far.
 
     `building` is true once Nix realises something, thus evaluates no longer; `errors` holds
-    Nix's own errors, colours stripped, newest last; `summary` is the newest error without its
-    trace.
+    Nix's own errors, colours stripped, newest last; `summary` is the first error, without its
+    trace: later ones tell what it led to.
     """
 
     def __init__(self) -> None:
@@ -123,7 +123,8 @@ class NixLog:
         plain = strip_escapes(text)
         if plain.startswith("error:"):
             self.errors = [*self.errors, plain][-_KEPT_ERRORS:]
-            self.summary = _first_line(strip_escapes(raw) if isinstance(raw, str) else plain)
+            said = strip_escapes(raw) if isinstance(raw, str) else plain
+            self.summary = self.summary or _first_line(said)
         return text
 
     def _start(self, activity: int, kind: int, event: dict[str, Any]) -> str:

@@ -137,7 +137,7 @@ def _listing(output: Path) -> Iterator[Listed]:
     path = output / "nix-support" / "hydra-build-products"
     try:
         text = path.read_bytes().decode()
-    except FileNotFoundError as missing:
+    except (FileNotFoundError, NotADirectoryError) as missing:
         raise BadProduct(
             f"{output.name} has no nix-support/hydra-build-products, which lists what it offers."
         ) from missing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import subprocess
@@ -109,6 +110,8 @@ class _Streams:
     def read(self, wait: float) -> bool:
         """Read what is there, waiting up to so many seconds; says whether anything came."""
         heard = False
+        if not self.open:
+            return heard
         for key, _ in self._selector.select(wait):
             chunk = os.read(key.fd, _CHUNK)
             if chunk:
@@ -117,6 +120,11 @@ class _Streams:
             else:
                 self._selector.unregister(key.fileobj)
         return heard
+
+    @property
+    def open(self) -> bool:
+        """Whether anything may still come."""
+        return bool(self._selector.get_map())
 
     def finish(self) -> None:
         """Pass on a last line that lacks its end."""
@@ -160,7 +168,7 @@ def _follow(process: subprocess.Popen[bytes], streams: _Streams, watch: Watch) -
     """
     heard = asked = time.monotonic()
     while True:
-        ended = process.poll() is not None
+        ended = _has_ended(process, wait=0 if streams.open else _ASK_EVERY)
         if streams.read(0 if ended else _ASK_EVERY):
             heard = time.monotonic()
         elif ended:
@@ -170,10 +178,16 @@ def _follow(process: subprocess.Popen[bytes], streams: _Streams, watch: Watch) -
             watch.check(heard)
 
 
+def _has_ended(process: subprocess.Popen[bytes], wait: float) -> bool:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(wait)
+    return process.returncode is not None
+
+
 def _spoken(seconds: float) -> str:
     """60 → "1 minute"; limits in words."""
     for unit, size in (("hour", 3600), ("minute", 60)):
         if seconds >= size and seconds % size == 0:
             count = int(seconds // size)
             return f"{count} {unit}" + ("s" if count > 1 else "")
-    return f"{seconds:g} seconds"
+    return f"{seconds:g} second" + ("" if seconds == 1 else "s")

@@ -91,7 +91,7 @@ def fetch(cache: Path, scratch: Path) -> None:
     missing = not_in_store(lock)
     if not missing:
         say("all in the Nix store")
-    elif all([download(lock, system, missing, cache, scratch) for system in lock["systems"]]):
+    elif all(download(lock, system, missing, cache, scratch) for system in lock["systems"]):
         add_to_store(missing, cache, scratch)
         say(f"{len(missing)} added to the Nix store")
     else:
@@ -232,6 +232,8 @@ class Apt:
         (self.folder / "status").touch()
         say(f"{system}: reads apt's package lists")
         self.run("apt-get", "update")
+        if not any((self.folder / "lists").glob("*_Packages*")):
+            raise InputsError("apt-get update brought no package lists: is the network there?")
 
     def run(self, tool: str, *arguments: str) -> str:
         options = {

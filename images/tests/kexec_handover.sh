@@ -60,6 +60,15 @@ wait_for_guest() {
     fail "no answer from a guest with '$1' on its command line"
 }
 
+# Without those that the guest gets by itself from QEMU's router advertisements.
+addresses() {
+    guest ip -o address show dev eth0 | awk '/scope global/ && !/fec0:/ { print $4 }' | sort
+}
+
+default_routes() {
+    guest 'ip -4 route show; ip -6 route show' | awk '/^default/ && !/fe80:/ { print $3 }'
+}
+
 same() {
     [ "$1" = "$2" ] || fail "$3 changed from '$1' to '$2'"
     echo "ok: the same $3"
@@ -82,10 +91,11 @@ known=accept-new
 start_guest
 wait_for_guest ''
 known=yes
+guest 'ip -6 address add 2001:db8::5/64 dev eth0 && ip -6 route add default via 2001:db8::1 dev eth0'
 keys=$(guest cat /root/.ssh/authorized_keys)
 machine_id=$(guest cat /etc/machine-id)
-address=$(guest ip -o -4 address show dev eth0 | awk '{ print $4 }')
-route=$(guest ip route show | grep '^default')
+address=$(addresses)
+route=$(default_routes)
 
 echo "kexecs into the second"
 guest "cd /root && wget -q http://10.0.2.2:$http_port/$tarball -O- | tar -xzf -"
@@ -101,6 +111,6 @@ wait_for_guest test.round=2
 echo "ok: the same host key"
 same "$keys" "$(guest cat /root/.ssh/authorized_keys)" "authorized keys"
 same "$machine_id" "$(guest cat /etc/machine-id)" "machine id"
-same "$address" "$(guest ip -o -4 address show dev eth0 | awk '{ print $4 }')" "address"
-same "$route" "$(guest ip route show | grep '^default')" "default route"
+same "$address" "$(addresses)" "addresses"
+same "$route" "$(default_routes)" "default routes"
 [ "$(grep -c 'mini image is up' "$work/console")" = 2 ] || fail "two boots should say that they are up"

@@ -38,8 +38,6 @@ def request_for(builder: NixBuilder, sink: Memory, tmp_path: Path) -> Callable[.
         flake = Flake(tmp_path / "flake", {"demo": script}, versions={"demo": "26.05.demo"})
         pin = builder.pin(Source(flake.write().ref, attribute("demo")))
         system = System.X86_64
-        return BuildRequest(
-            pin, attribute("demo"), system, variant, sink, cancelled, **limits
-        )
+        return BuildRequest(pin, attribute("demo"), system, variant, sink, cancelled, **limits)
 
     return make

@@ -39,7 +39,10 @@ _FLAKE = """
 
 _PREAMBLE = """
 run() { program=$1; shift; "$tools/ld.so" --library-path "$tools" "$tools/$program" "$@"; }
-product() { run mkdir -p "$out/nix-support"; echo "file $*" >> "$out/nix-support/hydra-build-products"; }
+product() {
+  run mkdir -p "$out/nix-support"
+  echo "file $*" >> "$out/nix-support/hydra-build-products"
+}
 """
 
 NETBOOT = """

@@ -27,8 +27,9 @@ Requests = Callable[..., BuildRequest]
 def test_good_build_gives_every_field(
     builder: NixBuilder, request_for: Requests, sink: Memory
 ) -> None:
-    facts = 'echo \'{"version": "26.05.1.abc", "kernel_version": "6.12.9"}\' > $out/nix-support/image.json'
-    output = builder.build(request_for(NETBOOT + facts))
+    facts = '{"version": "26.05.1.abc", "kernel_version": "6.12.9"}'
+    script = f"{NETBOOT} echo '{facts}' > $out/nix-support/image.json"
+    output = builder.build(request_for(script))
 
     assert {product.role: product.name for product in output.products} == {
         Role.KERNEL: "bzImage-demo",
@@ -76,9 +77,7 @@ def test_progress_counts_a_chain_of_derivations(
     ).write()
     pin = builder.pin(Source(flake.ref, attribute("demo")))
     builder.build(
-        BuildRequest(
-            pin, attribute("demo"), System.X86_64, Variant.NETBOOT, sink, lambda: False
-        )
+        BuildRequest(pin, attribute("demo"), System.X86_64, Variant.NETBOOT, sink, lambda: False)
     )
     done = [progress.done for progress in sink.progresses]
     assert done == sorted(done)
@@ -188,9 +187,7 @@ def test_link_into_the_closure_is_followed(
     ).write()
     pin = builder.pin(Source(flake.ref, attribute("demo")))
     output = builder.build(
-        BuildRequest(
-            pin, attribute("demo"), System.X86_64, Variant.NETBOOT, sink, lambda: False
-        )
+        BuildRequest(pin, attribute("demo"), System.X86_64, Variant.NETBOOT, sink, lambda: False)
     )
     assert output.products[0].name == "bzImage-demo"
     assert output.products[0].path.name == "vmlinuz"

@@ -44,3 +44,4 @@ find . -exec touch -h -d @1 {} +
 mkdir "$out"
 find . -mindepth 1 | LC_ALL=C sort |
     cpio -o -H newc -R 0:0 --renumber-inodes --ignore-devno | gzip > "$out/initrd"
+echo "initrd of $(stat -c %s "$out/initrd") bytes"

@@ -11,6 +11,7 @@ release=${release#vmlinuz-}
 from=$(find unpacked -type d -path "*/lib/modules/$release")
 to=$out/lib/modules/$release
 
+echo "kernel $release with the modules $modules"
 mkdir -p "$to"
 cp unpacked/boot/vmlinuz-* "$out/kernel"
 

@@ -25,6 +25,7 @@ chmod 755 kexec/run kexec/kexec kexec/ip kexec/lib/kexec kexec/lib/ld.so
 
 tarball=nixos-kexec-installer-$targetSystem.tar.gz
 find kexec | LC_ALL=C sort | write_tar | gzip > "$out/$tarball"
+echo "$tarball of $(stat -c %s "$out/$tarball") bytes"
 
 printf '%s\n' "$imageJson" > "$out/nix-support/image.json"
 echo "file tarball $out/$tarball" > "$out/nix-support/hydra-build-products"
