@@ -199,7 +199,7 @@ def lock_package(name: str, deb: Path, cache: Path) -> Package:
 
 def lock_program(unpacked: Path, package: str, files: set[str]) -> Program:
     """Find the libraries that the package's `files` need, and the packages that hold these."""
-    candidates = {path.name: path for path in unpacked.rglob("*.so.*") if path.is_file()}
+    candidates = {path.name: path for path in sorted(unpacked.rglob("*.so.*")) if path.is_file()}
     needed: dict[str, Path] = {}
     todo = [path for path in (unpacked / package).rglob("*") if path.name in files]
     while todo:

@@ -91,7 +91,8 @@ known=accept-new
 start_guest
 wait_for_guest ''
 known=yes
-guest 'ip -6 address add 2001:db8::5/64 dev eth0 && ip -6 route add default via 2001:db8::1 dev eth0'
+# The metric is below the one of the gateway that QEMU advertises.
+guest 'ip -6 address add 2001:db8::5/64 dev eth0; ip -6 route add default via 2001:db8::1 dev eth0 metric 9'
 keys=$(guest cat /root/.ssh/authorized_keys)
 machine_id=$(guest cat /etc/machine-id)
 address=$(addresses)

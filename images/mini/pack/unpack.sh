@@ -11,12 +11,23 @@ unpack_packages() {
     done
 }
 
-# Copies each named file, wherever the packages have it and whatever a link leads to.
+# copy_found FOLDER NAME...: copies each program or library, wherever the packages have it.
 copy_found() {
-    target=$1
+    folder=$1
     shift
     for name in "$@"; do
-        find "$unpacked" -name "$name" -exec test -f {} \; -exec cp -L {} "$target/$name" \;
-        [ -f "$target/$name" ] || { echo "no package has $name" >&2; return 1; }
+        found=$(find "$unpacked" -name "$name" | LC_ALL=C sort | first_elf)
+        [ -n "$found" ] || { echo "no package has the program or library $name" >&2; return 1; }
+        cp -L "$found" "$folder/$name"
+    done
+}
+
+# Init scripts and package notes go by the same names as the programs.
+first_elf() {
+    while read -r path; do
+        if [ -f "$path" ] && [ "$(head -c 4 "$path")" = "$(printf '\177ELF')" ]; then
+            echo "$path"
+            break
+        fi
     done
 }
