@@ -16,8 +16,8 @@ django_stubs_ext.monkeypatch()
 env = Environment()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = env.data_dir(BASE_DIR / "var")
 TESTING = "pytest" in sys.modules
+DATA_DIR = env.data_dir(BASE_DIR / "var" / "test" if TESTING else BASE_DIR / "var")
 
 # Core
 
@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "csp",
     "django_celery_beat",
+    "ninja",
     "builds",
 ]
 

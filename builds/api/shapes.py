@@ -73,7 +73,7 @@ def latest_shape(release: Release, base: str) -> LatestShape:
         version=release.version,
         sequence=release.sequence,
         revision=release.revision,
-        published_at=release.published_at,
+        published_at=release.published_at.replace(microsecond=0),
         release_url=f"{base}{release.get_absolute_url()}",
         manifest_url=paper_url(base, release, documents.manifest_name(release.system)),
         sums_url=paper_url(base, release, documents.sums_name(release.system)),

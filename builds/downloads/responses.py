@@ -1,4 +1,4 @@
-"""Answers that carry an artifact or a small text: length always, digest always, never a surprise."""
+"""Answers that carry an artifact or a small text, always with length and digest."""
 
 from __future__ import annotations
 

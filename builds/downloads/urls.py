@@ -12,6 +12,7 @@ releases = [
         views.release_file,
         name="release-file",
     ),
+    path("download/<path:rest>", views.no_such_file, name="no-such-file"),
 ]
 
 urlpatterns = [

@@ -47,6 +47,13 @@ def release_file(request: HttpRequest, channel: str, version: str, name: str) ->
     return _paper(request, channel, version, name)
 
 
+@csrf_exempt
+@require_safe
+def no_such_file(request: HttpRequest, rest: str) -> HttpResponseBase:
+    """What no release has: machines that boot get no friendly page."""
+    return plain(f"There is no {rest}.", 404)
+
+
 def _moving(request: HttpRequest, channel: str, name: str) -> HttpResponseBase:
     # What differs from the immutable file of the same name comes first.
     texts = documents.moving_files(channel) if _may_be_text(name) else {}

@@ -489,7 +489,7 @@ class Migration(migrations.Migration):
                     "sha256",
                     models.CharField(
                         max_length=64,
-                        validators=[django.core.validators.RegexValidator("^[0-9a-f]{64}$")],
+                        validators=[django.core.validators.RegexValidator("\\A[0-9a-f]{64}\\Z")],
                     ),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
@@ -634,7 +634,7 @@ class Migration(migrations.Migration):
             model_name="release",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    ("revision", ""), ("revision__regex", "^[0-9a-f]{40}$"), _connector="OR"
+                    ("revision", ""), ("revision__regex", "\\A[0-9a-f]{40}\\Z"), _connector="OR"
                 ),
                 name="release_revision_is_hex",
             ),
@@ -800,7 +800,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="artifact",
             constraint=models.CheckConstraint(
-                condition=models.Q(("sha256__regex", "^[0-9a-f]{64}$")),
+                condition=models.Q(("sha256__regex", "\\A[0-9a-f]{64}\\Z")),
                 name="artifact_digest_is_sha256",
             ),
         ),

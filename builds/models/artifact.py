@@ -10,7 +10,7 @@ from builds.choices import Role, Variant
 from builds.models.build import Build
 from builds.models.release import Release
 
-DIGEST = r"^[0-9a-f]{64}$"
+DIGEST = r"\A[0-9a-f]{64}\Z"
 
 
 class ArtifactQuerySet(models.QuerySet["Artifact"]):

@@ -130,7 +130,7 @@ class Release(models.Model):
             ),
             models.CheckConstraint(
                 name="release_revision_is_hex",
-                condition=Q(revision="") | Q(revision__regex=r"^[0-9a-f]{40}$"),
+                condition=Q(revision="") | Q(revision__regex=r"\A[0-9a-f]{40}\Z"),
             ),
             models.CheckConstraint(
                 name="published_release_is_whole",

@@ -17,7 +17,8 @@ from builds.builders.base import (
     BuildRequest,
     Pin,
 )
-from builds.builders.nix import NixBuilder, NixSettings
+from builds.builders.nix import NixBuilder
+from builds.builders.nix_command import NixSettings
 from builds.choices import Role, Stage, System, Variant
 from builds.models import Artifact, Build, LeaseLost
 from builds.pipeline.heartbeat import Heartbeat

@@ -1,0 +1,54 @@
+"""Hands a running Nix's log on to a sink, line by line, and keeps its end for an excerpt."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+from builds.builders.base import LogSink, Progress
+from builds.builders.nix_log import NixLog, strip_escapes
+from builds.choices import Stage
+
+LINE_LIMIT = 64 * 1024
+_CUT_NOTE = " … (cut here: the line is longer than 64 KiB)"
+_KEPT_LINES = 200
+_PROGRESS_PAUSE = 0.2
+
+
+class LogRelay:
+    """One build's log on its way to the sink. `log` is what Nix has told; `tail` its last lines."""
+
+    def __init__(self, sink: LogSink) -> None:
+        self.log = NixLog()
+        self.tail: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._sink = sink
+        self._building = False
+        self._told = Progress()
+        self._told_at = float("-inf")
+
+    def take(self, raw: bytes) -> None:
+        """Take one raw line of Nix's standard error."""
+        for text in self.log.read(raw.decode("utf-8", "replace")):
+            self.say(text)
+        self._tell_stage()
+        if time.monotonic() - self._told_at >= _PROGRESS_PAUSE:
+            self.tell_progress()
+
+    def say(self, text: str) -> None:
+        """Put one line into the log."""
+        if len(text) > LINE_LIMIT:
+            text = text[:LINE_LIMIT] + _CUT_NOTE
+        self.tail.append(strip_escapes(text))
+        self._sink.line(text)
+
+    def tell_progress(self) -> None:
+        """Tell the newest progress where it has changed; call it once more at the end."""
+        progress = self.log.progress
+        if progress != self._told:
+            self._told, self._told_at = progress, time.monotonic()
+            self._sink.progress(progress)
+
+    def _tell_stage(self) -> None:
+        if self.log.building and not self._building:
+            self._building = True
+            self._sink.stage(Stage.BUILD)

@@ -1,0 +1,97 @@
+"""The nix builder: pins a flake, builds one image of it, and reads what the output offers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from builds.builders import nix_pin, products
+from builds.builders.base import BadProduct, BuildOutput, BuildRequest, Pin, Source
+from builds.builders.nix_command import NixCalls, NixSettings, Silence, overrides, sandbox
+from builds.builders.watched import Watch
+from builds.choices import Stage
+
+_STORE = "/nix/store/"
+
+
+@dataclass(frozen=True, slots=True)
+class NixBuilder:
+    """Builds with the Nix of this machine, from version 2.8 on."""
+
+    settings: NixSettings = field(default_factory=NixSettings)
+
+    def pin(self, source: Source) -> Pin:
+        """Fix a source at its present revision; see Builder."""
+        limit = self.settings.pin_limit
+        watch = Watch(cancelled=lambda: False, time_limit=limit, silence_limit=limit)
+        return nix_pin.pin(NixCalls(self.settings, watch, Silence()), source)
+
+    def build(self, request: BuildRequest) -> BuildOutput:
+        """Build one image; see Builder."""
+        watch = Watch(request.cancelled, request.time_limit, request.silence_limit)
+        calls = NixCalls(self.settings, watch, request.log)
+        request.log.stage(Stage.EVALUATE)
+        sandboxed = _can_isolate(calls)
+        realised = _realise(calls, request, sandboxed=sandboxed)
+        closure = _closure(calls, realised.output)
+        offered = products.read_products(
+            realised.output, request.variant, closure, request.log.line
+        )
+        facts = products.read_facts(realised.output)
+        return BuildOutput(
+            products=offered,
+            derivation=realised.derivation,
+            store_path=str(realised.output),
+            closure_size=sum(closure.values()),
+            version=facts.version or request.pin.version,
+            kernel_version=facts.kernel_version,
+            kernel_params=products.kernel_params(offered),
+            sandboxed=sandboxed,
+            builder_version=calls.ask(["--version"]).output.strip(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Realised:
+    derivation: str
+    output: Path
+
+
+def _can_isolate(calls: NixCalls) -> bool:
+    refusal = calls.sandbox_refusal()
+    if refusal:
+        calls.sink.line(
+            f"This machine can't isolate builds, so this one runs without the sandbox: {refusal}"
+        )
+    return not refusal
+
+
+def _realise(calls: NixCalls, request: BuildRequest, *, sandboxed: bool) -> _Realised:
+    # No --print-build-logs: it would switch the JSON log off, which has those lines anyway.
+    answer = calls.ask(
+        [
+            *("build", "--json", "--no-link", "--no-write-lock-file"),
+            *sandbox(on=sandboxed),
+            *overrides(request.pin.overrides),
+            *("--", f"{request.pin.flake}#{request.attribute}"),
+        ]
+    )
+    # Newer versions add fields, and may leave out the store's folder.
+    match answer.json():
+        case [{"drvPath": str(derivation), "outputs": {"out": str(output)}}, *_]:
+            return _Realised(_in_store(derivation), Path(_in_store(output)))
+    raise BadProduct(f"{request.attribute} has no output named out.", answer.output[:2000])
+
+
+def _closure(calls: NixCalls, output: Path) -> dict[Path, int]:
+    """Every store path that the output reaches, itself too, with its NAR size in bytes.
+
+    Read from the plain listing: its shape has stayed, while the JSON's has changed twice.
+    """
+    answer = calls.ask(["path-info", "--recursive", "--size", "--", str(output)])
+    rows = (line.split() for line in answer.output.splitlines())
+    return {Path(row[0]): int(row[1]) for row in rows if len(row) == 2}  # noqa: PLR2004
+
+
+def _in_store(path: str) -> str:
+    return path if path.startswith("/") else _STORE + path

@@ -1,0 +1,193 @@
+"""Runs one program under watch: its output as it comes, its limits, a way to cancel it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import IO
+
+from builds import processes
+from builds.builders.base import BuildCancelled, BuildTimedOut, CancelSignal
+
+_ASK_EVERY = 0.2
+_CHUNK = 64 * 1024
+_RAW_LINE_LIMIT = 1024 * 1024
+_OUTPUT_LIMIT = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """When running programs must end early: when told to, after too long, after too long a silence.
+
+    Limits are in seconds; `started` is of the monotonic clock, so that one watch covers several
+    programs in a row.
+    """
+
+    cancelled: CancelSignal
+    time_limit: float
+    silence_limit: float
+    started: float = field(default_factory=time.monotonic)
+
+    def check(self, heard: float) -> None:
+        """Raise BuildCancelled or BuildTimedOut when it is time; `heard` is when output came."""
+        now = time.monotonic()
+        if self.cancelled():
+            raise BuildCancelled("The build was cancelled.")
+        if now - self.started > self.time_limit:
+            raise BuildTimedOut(
+                f"The build took longer than its time limit of {_spoken(self.time_limit)}; "
+                "raise the limit or find out what takes so long."
+            )
+        if now - heard > self.silence_limit:
+            raise BuildTimedOut(
+                f"The build printed nothing for {_spoken(self.silence_limit)}, its silence limit; "
+                "it probably hangs."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a program ended: its exit code (negative: the signal) and its standard output."""
+
+    code: int
+    output: bytes
+
+
+class Lines:
+    """Splits a stream into lines in bounded memory: a line past 1 MiB is dropped with a note."""
+
+    NOTE = b"(a line of more than 1 MiB was left out here)"
+
+    def __init__(self) -> None:
+        self._partial = bytearray()
+        self._dropping = False
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Take the next piece of the stream; gives the lines that it completes."""
+        *complete, rest = chunk.split(b"\n")
+        for piece in complete:
+            self._extend(piece)
+            yield from self.rest(always=True)
+        self._extend(rest)
+
+    def rest(self, *, always: bool = False) -> Iterator[bytes]:
+        """Give what is left of an unfinished line, at the end of the stream."""
+        if self._dropping:
+            yield self.NOTE
+        elif self._partial or always:
+            yield bytes(self._partial)
+        self._partial.clear()
+        self._dropping = False
+
+    def _extend(self, piece: bytes) -> None:
+        if self._dropping or len(self._partial) + len(piece) > _RAW_LINE_LIMIT:
+            self._dropping = True
+            self._partial.clear()
+        else:
+            self._partial += piece
+
+
+class _Streams:
+    """The two pipes of a running program, read as they fill."""
+
+    def __init__(self, process: subprocess.Popen[bytes], on_line: Callable[[bytes], None]) -> None:
+        self.output = bytearray()
+        self._lines = Lines()
+        self._on_line = on_line
+        self._selector = selectors.DefaultSelector()
+        self._register(process.stdout, self._take_output)
+        self._register(process.stderr, self._take_log)
+
+    def _register(self, stream: IO[bytes] | None, take: Callable[[bytes], None]) -> None:
+        if stream is not None:
+            self._selector.register(stream, selectors.EVENT_READ, take)
+
+    def read(self, wait: float) -> bool:
+        """Read what is there, waiting up to so many seconds; says whether anything came."""
+        heard = False
+        if not self.open:
+            return heard
+        for key, _ in self._selector.select(wait):
+            chunk = os.read(key.fd, _CHUNK)
+            if chunk:
+                heard = True
+                key.data(chunk)
+            else:
+                self._selector.unregister(key.fileobj)
+        return heard
+
+    @property
+    def open(self) -> bool:
+        """Whether anything may still come."""
+        return bool(self._selector.get_map())
+
+    def finish(self) -> None:
+        """Pass on a last line that lacks its end."""
+        for line in self._lines.rest():
+            self._on_line(line)
+
+    def close(self) -> None:
+        """Let go of the selector; the pipes belong to the process."""
+        self._selector.close()
+
+    def _take_output(self, chunk: bytes) -> None:
+        if len(self.output) < _OUTPUT_LIMIT:
+            self.output += chunk
+
+    def _take_log(self, chunk: bytes) -> None:
+        for line in self._lines.feed(chunk):
+            self._on_line(line)
+
+
+def run(command: Sequence[str], watch: Watch, on_line: Callable[[bytes], None]) -> Ended:
+    """Run a program to its end; `on_line` gets each line of its standard error as it comes.
+
+    Raises BuildCancelled or BuildTimedOut after everything that it started is gone, and
+    FileNotFoundError where it is not on PATH. What `on_line` raises ends the program too.
+    """
+    pipe = subprocess.PIPE
+    with processes.running(command, stdout=pipe, stderr=pipe) as process:
+        streams = _Streams(process, on_line)
+        try:
+            _follow(process, streams, watch)
+            streams.finish()
+        finally:
+            streams.close()
+        return Ended(process.wait(), bytes(streams.output))
+
+
+def _follow(process: subprocess.Popen[bytes], streams: _Streams, watch: Watch) -> None:
+    """Read until the program has ended and its pipes are empty.
+
+    They may never close: something that it left running may hold them.
+    """
+    heard = asked = time.monotonic()
+    while True:
+        ended = _has_ended(process, wait=0 if streams.open else _ASK_EVERY)
+        if streams.read(0 if ended else _ASK_EVERY):
+            heard = time.monotonic()
+        elif ended:
+            return
+        if time.monotonic() - asked >= _ASK_EVERY:
+            asked = time.monotonic()
+            watch.check(heard)
+
+
+def _has_ended(process: subprocess.Popen[bytes], wait: float) -> bool:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(wait)
+    return process.returncode is not None
+
+
+def _spoken(seconds: float) -> str:
+    """60 → "1 minute"; limits in words."""
+    for unit, size in (("hour", 3600), ("minute", 60)):
+        if seconds >= size and seconds % size == 0:
+            count = int(seconds // size)
+            return f"{count} {unit}" + ("s" if count > 1 else "")
+    return f"{seconds:g} second" + ("" if seconds == 1 else "s")

@@ -1,0 +1,96 @@
+"""Starts programs so that nothing of them outlives us, and ends them with all that they started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import IO
+
+# Strongest first. --mount-proc matters: with the outer /proc, Nix writes the uid map of its
+# sandbox to a process id of the wrong namespace and fails.
+_CONTAINMENTS: tuple[tuple[str, ...], ...] = (
+    (
+        *("setpriv", "--pdeathsig", "KILL"),
+        *("unshare", "--pid", "--mount-proc", "--fork", "--kill-child=KILL"),
+    ),
+    ("setpriv", "--pdeathsig", "KILL"),
+    (),
+)
+
+
+@cache
+def containment() -> tuple[str, ...]:
+    """Words to put before a command so that it dies with us, as far as this kernel allows.
+
+    At best a process namespace of its own, which the kernel empties when we are killed; at
+    least a signal to the program itself; () where neither works. Tried once per process.
+    """
+    return next(words for words in _CONTAINMENTS if _works(words))
+
+
+def _works(words: Sequence[str]) -> bool:
+    try:
+        tried = subprocess.run([*words, "true"], capture_output=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return tried.returncode == 0
+
+
+def start(
+    command: Sequence[str],
+    *,
+    stdout: int | IO[bytes] = subprocess.DEVNULL,
+    stderr: int | IO[bytes] = subprocess.DEVNULL,
+) -> subprocess.Popen[bytes]:
+    """Start a program in a session and process group of its own, contained, without input.
+
+    The kernel counts the *thread* that calls this as the parent: the program dies when that
+    thread ends. Raises FileNotFoundError where the program is not on PATH.
+    """
+    if shutil.which(command[0]) is None:
+        raise FileNotFoundError(command[0])
+    return subprocess.Popen(
+        [*containment(), *command],
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        start_new_session=True,
+    )
+
+
+def stop(process: subprocess.Popen[bytes], grace: float = 4.0) -> None:
+    """End a program that `start` started, with its whole group, and wait until it is gone.
+
+    It has `grace` seconds to end by itself on SIGTERM; then everything left of it is killed.
+    """
+    _signal_group(process, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(grace)
+    _signal_group(process, signal.SIGKILL)
+    process.wait()
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+@contextlib.contextmanager
+def running(
+    command: Sequence[str],
+    *,
+    stdout: int | IO[bytes] = subprocess.DEVNULL,
+    stderr: int | IO[bytes] = subprocess.DEVNULL,
+    grace: float = 4.0,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program for the length of a with block; afterwards nothing of it is left."""
+    with start(command, stdout=stdout, stderr=stderr) as process:
+        try:
+            yield process
+        finally:
+            stop(process, grace)

@@ -1,0 +1,170 @@
+"""The log of Nix, as its versions write it, and as no version would."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builds.builders.base import Progress
+from builds.builders.log_relay import LogRelay
+from builds.builders.nix_log import NixLog, strip_escapes
+from builds.builders.watched import Lines
+from builds.choices import Stage
+from builds.tests.builders.sinks import Memory
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+EVENTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "action": st.sampled_from(["msg", "start", "stop", "result"]) | JSON,
+        "id": st.integers(0, 4) | JSON,
+        "type": st.sampled_from([0, 100, 101, 102, 104, 105, 106, 107]) | JSON,
+        "fields": st.lists(st.integers(0, 200) | st.text() | JSON) | JSON,
+        "msg": st.text() | JSON,
+        "text": st.text() | JSON,
+        "raw_msg": JSON,
+    },
+)
+
+
+def event(**members: Any) -> str:
+    return "@nix " + json.dumps(members)
+
+
+def start(activity: int, kind: int, **more: Any) -> str:
+    return event(action="start", id=activity, type=kind, level=3, **more)
+
+
+def result(activity: int, kind: int, *fields: object) -> str:
+    return event(action="result", id=activity, type=kind, fields=fields)
+
+
+@given(EVENTS | JSON)
+def test_no_event_stops_the_parser(members: Any) -> None:
+    log = NixLog()
+    lines = log.read("@nix " + json.dumps(members))
+    assert all("\0" not in line and line.encode() is not None for line in lines)
+    assert log.progress.done >= 0 or log.progress.expected >= log.progress.done
+
+
+@given(st.text())
+def test_no_text_stops_the_parser(text: str) -> None:
+    NixLog().read(text)
+    NixLog().read("@nix " + text)
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1))
+def test_line_that_is_no_event_passes_as_it_is(text: str) -> None:
+    assert NixLog().read(text) == [text]
+
+
+def test_build_log_line_names_its_derivation() -> None:
+    log = NixLog()
+    path = "/nix/store/s226piqgql46zqafli2l0kh8404g7jw9-linux-6.12.drv"
+    building = f"building '{path}'"
+    assert log.read(start(1, 105, text=building, fields=[path, "", 1, 1])) == [building]
+    assert log.read(result(1, 101, "  CC  main.o")) == ["linux-6.12>   CC  main.o"]
+
+
+def test_message_of_several_lines_becomes_several_lines() -> None:
+    assert NixLog().read(event(action="msg", level=1, msg="one\ntwo")) == ["one", "two"]
+
+
+def test_error_is_kept_without_colours_and_the_first_one_is_the_summary() -> None:
+    log = NixLog()
+    log.read(event(action="msg", level=0, msg="\x1b[31;1merror:\x1b[0m first", raw_msg="first"))
+    log.read(event(action="msg", level=0, msg="\x1b[31;1merror:\x1b[0m 1 dependency failed"))
+    assert log.errors == ["error: first", "error: 1 dependency failed"]
+    assert log.summary == "first"
+
+
+def test_warning_is_no_error() -> None:
+    log = NixLog()
+    log.read(event(action="msg", level=0, msg="warning: error: unable; retrying in 3 ms"))
+    assert log.errors == []
+
+
+def test_builds_and_bytes_are_counted_apart() -> None:
+    log = NixLog()
+    for line in (
+        start(1, 102),
+        start(2, 104),
+        result(2, 105, 1, 4, 2, 0),
+        result(1, 106, 101, 1000),
+        start(3, 101),
+        result(3, 105, 300, 600, 0, 0),
+    ):
+        log.read(line)
+    assert log.progress == Progress(
+        done=1, expected=4, running=2, bytes_done=300, bytes_expected=1000
+    )
+
+
+def test_ended_transfer_keeps_its_bytes() -> None:
+    log = NixLog()
+    for activity in (1, 2):
+        log.read(start(activity, 101))
+        log.read(result(activity, 105, 50, 50, 0, 0))
+        log.read(event(action="stop", id=activity))
+    assert (log.progress.bytes_done, log.progress.bytes_expected) == (100, 100)
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=1))
+def test_progress_never_promises_less_than_is_done(counts: list[tuple[int, int]]) -> None:
+    log = NixLog()
+    for activity, (done, expected) in enumerate(counts):
+        log.read(start(activity, 104))
+        log.read(result(activity, 105, done, expected, 0, 0))
+        assert log.progress.expected >= log.progress.done
+        log.read(event(action="stop", id=activity))
+        assert log.progress.expected >= log.progress.done
+
+
+def test_copying_a_flake_is_not_building_yet() -> None:
+    log = NixLog()
+    log.read(start(1, 0, text="copying '/x'"))
+    assert not log.building
+    log.read(start(2, 102))
+    assert log.building
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\x1b[31;1mx\x1b[0m",
+        "\x1b]8;;http://a/\x1b\\x\x1b]8;;\x1b\\",
+        "\x1b]0;title\x07x",
+        "\x1b(Bx",
+    ],
+)
+def test_escapes_are_stripped(text: str) -> None:
+    assert strip_escapes(text) == "x"
+
+
+def test_relay_tells_the_stage_once_and_progress_seldom() -> None:
+    sink = Memory()
+    relay = LogRelay(sink)
+    relay.take(start(1, 104).encode())
+    for done in range(1000):
+        relay.take(result(1, 105, done, 1000, 1, 0).encode())
+    relay.tell_progress()
+    assert sink.stages == [Stage.BUILD]
+    assert len(sink.progresses) < 20
+    assert sink.progresses[-1].done == 999
+
+
+@given(st.lists(st.binary(max_size=40)))
+def test_lines_are_the_same_however_the_stream_is_cut(chunks: list[bytes]) -> None:
+    lines = Lines()
+    read = [line for chunk in chunks for line in lines.feed(chunk)]
+    read.extend(lines.rest())
+    whole = b"".join(chunks).split(b"\n")
+    assert read == (whole if whole[-1] else whole[:-1])

@@ -1,0 +1,38 @@
+"""Drives a release through the pipeline in this process, step by step, as the workers do."""
+
+from __future__ import annotations
+
+from django.utils import timezone
+
+from builds import pipeline
+from builds.models import Build, Check, Release
+from builds.pipeline import Step, advance
+
+WORKER = "test:1"
+
+
+def take(step: Step) -> None:
+    """Do one step."""
+    match step.task:
+        case "plan":
+            release = Release.objects.get(pk=step.row)
+            pipeline.pin(release, pipeline.builder(), at=timezone.now())
+        case "build":
+            pipeline.run(Build.objects.get(pk=step.row), pipeline.builder(), worker=WORKER)
+        case "check":
+            pipeline.run_check(Check.objects.get(pk=step.row), worker=WORKER)
+        case "publish":
+            pipeline.publish(Release.objects.get(pk=step.row), at=timezone.now())
+        case unknown:
+            raise AssertionError(unknown)
+
+
+def drive(release: Release) -> Release:
+    """Do every step until the release has ended."""
+    for _ in range(20):
+        release.refresh_from_db()
+        for step in advance(release, at=timezone.now()):
+            take(step)
+        if not release.is_draft:
+            return release
+    raise AssertionError(f"{release} does not come to an end")

@@ -1,0 +1,124 @@
+"""What every storage must do, proven on a folder and on a real S3 server."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import uuid
+from pathlib import Path
+
+import pytest
+
+from builds.storage import AlreadyStored, artifacts
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture(params=["folder", "bucket"], autouse=True)
+def storage_kind(request: pytest.FixtureRequest) -> str:
+    if request.param == "bucket":
+        request.getfixturevalue("bucket")
+    return str(request.param)
+
+
+@pytest.fixture
+def key() -> str:
+    return f"releases/download/demo/{uuid.uuid4().hex}/initrd-x86_64-linux"
+
+
+def file_of(folder: Path, data: bytes) -> Path:
+    path = folder / "source"
+    path.write_bytes(data)
+    return path
+
+
+def read(key: str, start: int, length: int) -> bytes:
+    with artifacts().open_range(key, start, length) as part:
+        return part.read()
+
+
+@pytest.mark.parametrize("size", [1, MIB, 40 * MIB + 7])
+def test_stored_file_has_the_size_and_digest_of_its_source(
+    tmp_path: Path, key: str, size: int
+) -> None:
+    data = os.urandom(size)
+
+    stored = artifacts().put_once(key, file_of(tmp_path, data))
+
+    assert stored.size == size
+    assert stored.sha256 == hashlib.sha256(data).hexdigest()
+    assert read(key, 0, size) == data
+
+
+def test_range_gives_exactly_that_part(tmp_path: Path, key: str) -> None:
+    data = os.urandom(3 * MIB)
+    artifacts().put_once(key, file_of(tmp_path, data))
+
+    assert read(key, MIB - 3, 11) == data[MIB - 3 : MIB + 8]
+    assert read(key, 3 * MIB - 1, 1) == data[-1:]
+
+
+def test_storing_the_same_bytes_again_does_nothing(tmp_path: Path, key: str) -> None:
+    first = artifacts().put_once(key, file_of(tmp_path, b"kernel"))
+
+    assert artifacts().put_once(key, file_of(tmp_path, b"kernel")) == first
+
+
+@pytest.mark.parametrize("size", [6, 33 * MIB])
+def test_other_bytes_under_a_key_are_refused_and_the_first_stay(
+    tmp_path: Path, key: str, size: int
+) -> None:
+    first = os.urandom(size)
+    artifacts().put_once(key, file_of(tmp_path, first))
+
+    with pytest.raises(AlreadyStored) as refused:
+        artifacts().put_once(key, file_of(tmp_path, os.urandom(size)))
+
+    assert key in str(refused.value)
+    assert read(key, 0, size) == first
+
+
+def test_of_many_writers_of_one_key_one_wins_whole(tmp_path: Path, key: str) -> None:
+    contents = {bytes([letter]) * MIB for letter in b"abcdefgh"}
+    refused: list[AlreadyStored] = []
+
+    def write(data: bytes) -> None:
+        path = tmp_path / data[:1].decode()
+        path.write_bytes(data)
+        try:
+            artifacts().put_once(key, path)
+        except AlreadyStored as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=write, args=[data]) for data in contents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(refused) == len(contents) - 1
+    assert read(key, 0, MIB) in contents
+
+
+def test_moving_file_is_replaced(key: str) -> None:
+    artifacts().replace(key, b"week 1")
+    artifacts().replace(key, b"week 2")
+
+    assert artifacts().read(key) == b"week 2"
+
+
+def test_what_is_not_there_says_so(key: str) -> None:
+    assert not artifacts().exists(key)
+    assert artifacts().read(key) is None
+    with pytest.raises(FileNotFoundError):
+        artifacts().open_range(key, 0, 10)
+
+
+def test_deleting_twice_is_harmless(tmp_path: Path, key: str) -> None:
+    artifacts().put_once(key, file_of(tmp_path, b"x"))
+
+    artifacts().delete(key)
+    artifacts().delete(key)
+
+    assert not artifacts().exists(key)
