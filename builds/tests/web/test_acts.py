@@ -140,7 +140,7 @@ def test_withdrawing_wants_a_reason_and_rewrites_what_moves(as_admin: Client, fo
     old = ReleaseFactory(channel=channel, published=True, stored=True)
     bad = ReleaseFactory(channel=channel, published=True, stored=True)
     url = reverse("admin:builds_release_withdraw", args=[bad.pk])
-    assert "asks" not in text_of(as_admin.get(url))
+    assert "Everybody can read it" in text_of(as_admin.get(url))
     as_admin.post(url, {"reason": "  "})
     bad.refresh_from_db()
     assert bad.is_published
