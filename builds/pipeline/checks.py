@@ -53,7 +53,7 @@ def boot_netboot_direct(release: Release, cancelled: Callable[[], bool]) -> Boot
     with local_copy(kernel) as kernel_path, local_copy(initrd) as initrd_path:
         machine = Machine(
             system=system,
-            memory_mib=MEMORY_MIB,
+            memory=MEMORY_MIB,
             kernel=kernel_path,
             initrd=initrd_path,
             # The last console= is the one that the init system talks to.
