@@ -13,7 +13,7 @@ import pytest
 from builds.choices import System, Verdict
 from builds.emulator.accelerator import Accelerator
 from builds.emulator.machine import Firmware, Machine
-from builds.emulator.stubs import SectorEnd, arm64_image, boot_sector
+from builds.emulator.stubs import SectorEnd, arm64_image, boot_disk
 from builds.emulator.watch import BootCancelled, boot
 
 TCG = Accelerator("tcg", "The tests run where KVM may not.")
@@ -41,7 +41,7 @@ def pc(tmp_path: Path) -> Machines:
     def make(text: str | bytes, end: SectorEnd = SectorEnd.HALT) -> Machine:
         said = text.encode() if isinstance(text, str) else text
         disk = tmp_path / "disk.img"
-        disk.write_bytes(boot_sector(said, end))
+        disk.write_bytes(boot_disk(said, end))
         return Machine(System.X86_64, memory=64, cpus=1, firmware=Firmware.BIOS, disk=disk)
 
     return make
