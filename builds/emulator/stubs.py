@@ -18,6 +18,8 @@ class SectorEnd(Enum):
     HALT = bytes.fromhex("f4 eb fd")  # hlt; jmp to it
     DEBUG_EXIT = bytes.fromhex("ba f4 00  b0 2a  ee  f4 eb fd")  # out 0xf4, 42: QEMU ends with 85
     REBOOT = bytes.fromhex("b0 fe  e6 64  f4 eb fd")  # out 0x64, 0xfe: reset by the keyboard's chip
+    # wait for a byte on COM1, write it back, again
+    ECHO = bytes.fromhex("ba fd 03  ec  a8 01  74 fb  ba f8 03  ec  ee  eb f1")
 
 
 def boot_disk(text: bytes, end: SectorEnd = SectorEnd.HALT) -> bytes:
