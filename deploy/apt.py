@@ -83,7 +83,7 @@ class Apt:
         while True:
             code, said = self._once(*words)
             if self._is_stopping:
-                raise Refused("the set-up was stopped; apt has come to a safe end")
+                sys.exit(130)
             if code == 0:
                 return
             if not _LOCKED.search(said) or time.monotonic() > deadline:

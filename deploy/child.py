@@ -98,9 +98,10 @@ class Child:
     def fate(self) -> str:
         """How it ended, in words."""
         code = self.process.returncode
-        if code < 0:
-            return f"was ended by {signal.Signals(-code).name}"
-        return f"ended with code {code}"
+        fate = (
+            f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        )
+        return f"{fate} (its words are in {self.service.log})" if self.service.log else fate
 
     def _print(self, line: bytes) -> None:
         self._prefix.print(line.rstrip(b"\r").decode("utf-8", "replace"))

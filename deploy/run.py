@@ -52,7 +52,7 @@ def run(supervisor: Supervisor, folder: Path, address: Address) -> int:
     preparing = supervisor.start(set_up("run", setup.INPUTS))
     venv = Venv(folder)
     venv.provide(supervisor, "requirements.txt")
-    services = Services(venv.python, address)
+    services = Services(venv.python, folder, address)
     if not os.environ.get("REDIS_URL", "").strip():
         supervisor.start(services.redis())
     code = supervisor.finish(services.prepare())
@@ -86,13 +86,15 @@ def set_up(*groups: str) -> Service:
 class Services:
     """The portal's programs, as the supervisor starts them."""
 
-    def __init__(self, interpreter: str, address: Address) -> None:
+    def __init__(self, interpreter: str, folder: Path, address: Address) -> None:
         self._python = interpreter
+        self._log = folder / "log"
         self._address = address
 
     def redis(self) -> Service:
         """The embedded Redis; last to go, because the others talk to it until their end."""
-        return self._service("redis", "deploy.embedded_redis", serves_others=True)
+        command = (self._python, "-m", "deploy.embedded_redis")
+        return Service("redis", command, serves_others=True, log=self._log / "redis.log")
 
     def prepare(self) -> Service:
         """Database, static files, catalogue, admin; its lines are the command's own."""
@@ -120,8 +122,8 @@ class Services:
             *("--without-mingle", "--without-gossip"),
         )
 
-    def _service(self, name: str, *words: str, serves_others: bool = False) -> Service:
-        return Service(name, (self._python, "-m", *words), serves_others=serves_others)
+    def _service(self, name: str, *words: str) -> Service:
+        return Service(name, (self._python, "-m", *words))
 
 
 _CELERY = ("celery", "--quiet", "--app", "portal")

@@ -12,7 +12,7 @@ from deploy.guards import ROOT
 from deploy.supervisor import Supervisor
 from deploy.terminal import Refused, say
 
-TAIL = 15
+TAIL = 8
 
 
 def environment(data_dir: Path) -> dict[str, str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from builds import processes
 from builds.choices import System
 from builds.emulator import qemu
-from builds.emulator.stubs import SectorEnd, arm64_image, boot_sector
+from builds.emulator.stubs import SectorEnd, arm64_image, boot_disk
 
 _DEVICE = Path("/dev/kvm")
 # Healthy KVM answers in a few tenths of a second. One that was seen to take 3 s for the boot
@@ -70,7 +70,7 @@ def _stub(system: System, path: Path) -> list[str]:
     if system == System.AARCH64:
         path.write_bytes(arm64_image(b"", power_off=True))
         return ["-kernel", str(path)]
-    path.write_bytes(boot_sector(b"", SectorEnd.DEBUG_EXIT))
+    path.write_bytes(boot_disk(b"", SectorEnd.DEBUG_EXIT))
     drive = f"file={path},format=raw,if=ide,snapshot=on"
     return ["-drive", drive, "-device", "isa-debug-exit,iobase=0xf4,iosize=1"]
 

@@ -63,8 +63,8 @@ class Guest:
 
     @property
     def ended(self) -> bool:
-        """Whether QEMU has ended, and all that it wrote has been read."""
-        return self._process.poll() is not None and self._console.closed
+        """Whether QEMU has let go of its serial port, thus ends, and all it wrote has been read."""
+        return self._console.closed
 
     def find(self, pattern: str, timeout: float) -> re.Match[bytes] | None:
         """The console's next match of a pattern; None after so many seconds without one."""

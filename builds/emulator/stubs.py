@@ -6,6 +6,7 @@ import struct
 from enum import Enum
 
 _SECTOR = 512
+_DISK = 1024 * 1024
 _SIGNATURE = b"\x55\xaa"
 _LOADED_AT = 0x7C00
 _ARM_HEADER = 64
@@ -17,10 +18,15 @@ class SectorEnd(Enum):
     HALT = bytes.fromhex("f4 eb fd")  # hlt; jmp to it
     DEBUG_EXIT = bytes.fromhex("ba f4 00  b0 2a  ee  f4 eb fd")  # out 0xf4, 42: QEMU ends with 85
     REBOOT = bytes.fromhex("b0 fe  e6 64  f4 eb fd")  # out 0x64, 0xfe: reset by the keyboard's chip
+    # wait for a byte on COM1, write it back, again
+    ECHO = bytes.fromhex("ba fd 03  ec  a8 01  74 fb  ba f8 03  ec  ee  eb f1")
 
 
-def boot_sector(text: bytes, end: SectorEnd = SectorEnd.HALT) -> bytes:
-    """A disk of one sector that writes a text to COM1 and then ends so. x86, started by a BIOS."""
+def boot_disk(text: bytes, end: SectorEnd = SectorEnd.HALT) -> bytes:
+    """A disk that writes a text to COM1 and then ends so. For x86, started by a BIOS.
+
+    It is 1 MiB long: SeaBIOS starts no smaller disk from virtio.
+    """
     code = bytes.fromhex(
         "fa"  # cli
         "31 c0  8e d8"  # ds = 0
@@ -36,7 +42,8 @@ def boot_sector(text: bytes, end: SectorEnd = SectorEnd.HALT) -> bytes:
     program = code[:6] + address + code[8:] + text + b"\0"
     if len(program) > _SECTOR - len(_SIGNATURE):
         raise ValueError("The text does not fit into a boot sector.")
-    return program.ljust(_SECTOR - len(_SIGNATURE), b"\0") + _SIGNATURE
+    sector = program.ljust(_SECTOR - len(_SIGNATURE), b"\0") + _SIGNATURE
+    return sector.ljust(_DISK, b"\0")
 
 
 def arm64_image(text: bytes, *, power_off: bool = False) -> bytes:

@@ -17,20 +17,14 @@ _LOOK_EVERY = 0.25
 
 BAD_ENDS = {
     Verdict.PANICKED: r"Kernel panic - not syncing[^\r\n]*",
-    Verdict.EMERGENCY: "|".join(
-        (
-            r"You are in emergency mode",
-            r"Give root password for maintenance",
-            r"Cannot open access to console, the root account is locked",
-            r"An error occurred in stage 1 of the boot process",
-            r"\(initramfs\)",
-        )
-    ),
+    Verdict.EMERGENCY: r"You are in emergency mode|Give root password for maintenance"
+    r"|Cannot open access to console, the root account is locked"
+    r"|An error occurred in stage 1 of the boot process|\(initramfs\)",
 }
 """Words on a console after which a machine is not going to come up."""
 
 
-class BootCancelled(Exception):  # noqa: N818 - it is not an error that someone told us to stop
+class BootCancelled(Exception):
     """Somebody told the boot to stop, and nothing of it is left."""
 
 
@@ -86,7 +80,7 @@ def _watch(
         ended = guest.ended
         found = guest.find(pattern, min(_LOOK_EVERY, max(0, deadline - time.monotonic())))
         if found:
-            verdict = Verdict(found.lastgroup)
+            verdict = Verdict(found.lastgroup or "")
             words = found[0].decode("utf-8", "replace")
             return verdict, f"The console said: {words}"
         if ended:

@@ -206,7 +206,7 @@ class _Found:
         if making is not None:
             return making.word
         waits = waits_for(channel, at=self._at)
-        return f"{after.words}; {waits}" if after else f"not built yet: {waits}"
+        return f"{after.words}; {waits}" if after else waits
 
 
 def aftermath(head: Release | None, last: Release | None, *, at: datetime) -> Aftermath | None:
