@@ -19,7 +19,8 @@ from botocore.config import Config
 from django.conf import LazySettings
 
 BUCKET = "artifacts"
-KEYS = {"aws_access_key_id": "portal", "aws_secret_access_key": "portal-secret-key"}
+ACCESS_KEY = "portal"
+SECRET_KEY = "portal-secret-key"
 
 
 @pytest.fixture(autouse=True)
@@ -53,8 +54,8 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 "name": "portal",
                 "credentials": [
                     {
-                        "accessKey": KEYS["aws_access_key_id"],
-                        "secretKey": KEYS["aws_secret_access_key"],
+                        "accessKey": ACCESS_KEY,
+                        "secretKey": SECRET_KEY,
                     }
                 ],
                 "actions": ["Admin", "Read", "Write", "List", "Tagging"],
@@ -63,7 +64,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     }
     (folder / "s3.json").write_text(json.dumps(identities))
     ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
-    command = [
+    command: list[str | Path] = [
         Path(sys.executable).with_name("weed"),
         "server",
         "-ip=127.0.0.1",
@@ -99,7 +100,8 @@ def _make_bucket(address: str, log: Path) -> None:
         endpoint_url=address,
         region_name="us-east-1",
         config=Config(retries={"max_attempts": 0}),
-        **KEYS,
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
     )
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
@@ -121,8 +123,8 @@ def bucket(s3_server: str, settings: LazySettings, request: pytest.FixtureReques
                 "bucket_name": BUCKET,
                 "endpoint_url": s3_server,
                 "region_name": "us-east-1",
-                "access_key": KEYS["aws_access_key_id"],
-                "secret_key": KEYS["aws_secret_access_key"],
+                "access_key": ACCESS_KEY,
+                "secret_key": SECRET_KEY,
             },
         },
     }

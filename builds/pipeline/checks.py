@@ -11,7 +11,8 @@ from pathlib import Path
 from django.conf import settings
 
 from builds.choices import Role, System, Verdict
-from builds.emulator import BootResult, Machine, boot
+from builds.emulator.machine import Machine
+from builds.emulator.watch import BootResult, boot
 from builds.models import Artifact, Check, LeaseLost, Release
 from builds.pipeline.heartbeat import Heartbeat
 from builds.storage import artifacts
@@ -53,7 +54,7 @@ def boot_netboot_direct(release: Release, cancelled: Callable[[], bool]) -> Boot
     with local_copy(kernel) as kernel_path, local_copy(initrd) as initrd_path:
         machine = Machine(
             system=system,
-            memory_mib=MEMORY_MIB,
+            memory=MEMORY_MIB,
             kernel=kernel_path,
             initrd=initrd_path,
             # The last console= is the one that the init system talks to.

@@ -24,7 +24,12 @@ def postgresql() -> Iterator[str]:
     [*_, binaries] = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     # The server refuses to run as root, and its user must reach its folder.
     folder = Path(tempfile.mkdtemp(prefix="portal-postgresql-"))
-    as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+    as_user: list[str | Path] = [
+        "setpriv",
+        "--reuid=postgres",
+        "--regid=postgres",
+        "--clear-groups",
+    ]
     if os.geteuid() != 0:
         as_user = []
     else:
@@ -63,7 +68,6 @@ def test_rows_and_pipeline_hold_on_postgresql(postgresql: str) -> None:
         check=False,
     )
 
-    print(run.stdout[-5000:])
     assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
     passed = re.search(r"(\d+) passed", run.stdout)
     assert passed is not None

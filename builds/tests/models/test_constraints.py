@@ -60,7 +60,9 @@ def test_two_artifacts_of_one_name_in_a_release() -> None:
 @pytest.mark.parametrize("first", [BuildStatus.QUEUED, BuildStatus.RUNNING])
 def test_two_builds_of_one_variant_at_work_for_one_release(first: BuildStatus) -> None:
     of = draft(channel())
-    running = {"lease_until": NOW, "started_at": NOW} if first == BuildStatus.RUNNING else {}
+    running: dict[str, Any] = (
+        {"lease_until": NOW, "started_at": NOW} if first == BuildStatus.RUNNING else {}
+    )
     build(of, status=first, **running)
     refused("one_active_build_per_variant", build, of, attempt=2)
 

@@ -1,0 +1,11 @@
+# The two commands of a newcomer, `make run` and `make test`, and what goes with them. deploy/ does the work.
+
+.PHONY: help run test lint
+
+help:
+	@echo 'make run    the portal at http://127.0.0.1:8000 (PORT, BIND, DATA_DIR and SKIP_SYSTEM=1 change how)'
+	@echo 'make test   everything that the tests need, and all of them (ARGS="-k words" goes to pytest)'
+	@echo 'make lint   format, types, layers, templates, migrations, shell and Nix files'
+
+run test lint:
+	@deploy/python.sh -m deploy $@

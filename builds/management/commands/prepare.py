@@ -1,0 +1,101 @@
+"""`manage.py prepare`: makes an empty database ready; on a ready one it changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import CommandError, call_command
+from django.core.management.base import BaseCommand
+
+from builds import catalogue, pipeline, tasks
+from builds.catalogue import CatalogueError
+from builds.choices import Trigger
+from builds.models import Channel, Release
+
+CATALOGUE = Path("images") / "catalogue.toml"
+# The API's pages are drawn by Swagger; compressing what nobody asks for takes seconds.
+LEFT_OUT = ("redoc*",)
+
+
+class Command(BaseCommand):
+    """Database, static files, catalogue, admin, first builds; `make run` calls it at each start."""
+
+    help = "Make the database, static files, catalogue, admin and first builds ready."
+    requires_system_checks = []
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        """Do each part that has not been done before."""
+        started = time.monotonic()
+        call_command("migrate", verbosity=0, interactive=False)
+        collect_static()
+        load_catalogue()
+        self._say(f"database, static files, catalogue: {time.monotonic() - started:.0f} s")
+        password = make_admin()
+        if password:
+            self._say(f"sign in at /admin/ as admin with the password {password}")
+            self._say("it is shown this once; manage.py changepassword admin sets another")
+        for release in first_drafts():
+            tasks.move_on(release)
+        tasks.reconcile()
+
+    def _say(self, text: str) -> None:
+        self.stdout.write(f"portal: {text}")
+        self.stdout.flush()
+
+
+def collect_static() -> None:
+    """Collect, hash and compress the static files if any has changed since the last time."""
+    stamp = Path(settings.STATIC_ROOT) / "collected.sha256"
+    wanted = _digest_of_static()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    stamp.unlink(missing_ok=True)
+    call_command("collectstatic", verbosity=0, interactive=False, ignore_patterns=list(LEFT_OUT))
+    stamp.write_text(wanted)
+
+
+def _digest_of_static() -> str:
+    digest = hashlib.sha256(str(settings.STORAGES["staticfiles"]["BACKEND"]).encode())
+    for finder in get_finders():
+        for path, storage in finder.list(list(LEFT_OUT)):
+            with storage.open(path) as file:
+                digest.update(f"\0{path}\0{hashlib.sha256(file.read()).hexdigest()}".encode())
+    return digest.hexdigest()
+
+
+def load_catalogue() -> None:
+    """Load the catalogue where there is no channel; afterwards the rows belong to the admin."""
+    if Channel.objects.exists():
+        return
+    try:
+        catalogue.load(settings.BASE_DIR / CATALOGUE)
+    except CatalogueError as error:
+        raise CommandError(str(error)) from error
+
+
+def make_admin() -> str:
+    """Make the superuser “admin” where there is no superuser at all; the password, or ""."""
+    users = get_user_model().objects
+    if users.filter(is_superuser=True).exists() or users.filter(username="admin").exists():
+        return ""
+    password = secrets.token_urlsafe(12)
+    users.create_superuser("admin", password=password)
+    return password
+
+
+def first_drafts() -> list[Release]:
+    """Drafts of the channels that an empty portal builds at once; none where there is a release."""
+    if Release.objects.exists():
+        return []
+    return [
+        release
+        for channel in Channel.objects.for_first_start()
+        for release in pipeline.trigger(channel, channel.systems(), why=Trigger.FIRST_START)
+    ]

@@ -1,0 +1,90 @@
+"""What curl and sha256sum get from a running portal."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builds.tests.whole_way.conftest import Portal
+
+Records = dict[str, dict[str, Any]]
+
+
+def curl(*arguments: str | Path, folder: Path) -> None:
+    subprocess.run(["curl", "-fsS", *arguments], cwd=folder, check=True)
+
+
+@pytest.mark.timeout(400)
+def test_first_start_publishes_demo_for_both_systems(portal: Portal, demo: Records) -> None:
+    page = portal.get("/")
+
+    for system, record in demo.items():
+        assert record["version"] in page
+        assert system in page
+        assert [check["verdict"] for check in record["checks"]] == ["passed"]
+        assert record["checks"][0]["accelerator"] in {"kvm", "tcg"}
+        assert {artifact["role"] for artifact in record["artifacts"]} == {
+            "kernel",
+            "initrd",
+            "ipxe",
+            "tarball",
+        }
+    assert "nixos-unstable" in page
+    assert portal.get("/readyz").count(": ok") == 4
+
+
+def test_every_file_agrees_with_the_sums(portal: Portal, demo: Records, tmp_path: Path) -> None:
+    base = f"{portal.url}/releases/download/demo"
+    curl("-O", f"{base}/SHA256SUMS", folder=tmp_path)
+    for line in (tmp_path / "SHA256SUMS").read_text().splitlines():
+        curl("-O", f"{base}/{line.split()[1]}", folder=tmp_path)
+
+    subprocess.run(["sha256sum", "--strict", "-c", "SHA256SUMS"], cwd=tmp_path, check=True)
+
+
+def test_broken_download_resumes_to_the_same_digest(
+    portal: Portal, demo: Records, tmp_path: Path
+) -> None:
+    [kernel] = [a for a in demo["x86_64-linux"]["artifacts"] if a["role"] == "kernel"]
+    curl("-r", "0-999999", "-o", "kernel", kernel["immutable_url"], folder=tmp_path)
+    assert (tmp_path / "kernel").stat().st_size == 1_000_000
+
+    curl("-C", "-", "-o", "kernel", kernel["immutable_url"], folder=tmp_path)
+
+    digest = hashlib.sha256((tmp_path / "kernel").read_bytes()).hexdigest()
+    assert digest == kernel["sha256"]
+
+
+def test_kexec_command_runs_as_pasted_up_to_the_kexec_itself(
+    portal: Portal, demo: Records, tmp_path: Path
+) -> None:
+    command: str = demo["x86_64-linux"]["commands"]["kexec"]
+    before, separator, last = command.rpartition("&& ")
+    assert (separator, last) == ("&& ", "/root/kexec/run")
+    # /root is a folder of this test's own, in a mount namespace of its own.
+    script = f"mount -t tmpfs tmpfs /root && cd /root && {before}&& ls /root/kexec"
+
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, check=True
+    )
+
+    assert "nixos-kexec-installer-x86_64-linux.tar.gz: OK" in done.stdout
+    assert {"run", "kexec", "ip", "bzImage", "initrd"} <= set(done.stdout.split())
+
+
+def test_kexec_command_stops_at_a_wrong_digest(
+    portal: Portal, demo: Records, tmp_path: Path
+) -> None:
+    [tarball] = [a for a in demo["x86_64-linux"]["artifacts"] if a["role"] == "tarball"]
+    command = demo["x86_64-linux"]["commands"]["kexec"].replace(tarball["sha256"], "0" * 64)
+    safe = command.replace("/root/kexec/run", "touch ran").replace("-C /root", f"-C {tmp_path}")
+
+    done = subprocess.run(["sh", "-c", safe], cwd=tmp_path, capture_output=True, check=False)
+
+    assert done.returncode != 0
+    assert not (tmp_path / "kexec").exists()
+    assert not (tmp_path / "ran").exists()

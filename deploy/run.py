@@ -1,0 +1,142 @@
+"""`make run`: from a fresh clone to a running portal, and back to nothing on Ctrl-C."""
+
+from __future__ import annotations
+
+import http.client
+import os
+from pathlib import Path
+
+from deploy import needs, setup
+from deploy.child import Service
+from deploy.guards import ROOT, Address, AlreadyRunning, data_dir, hold, refuse_if_full
+from deploy.steps import environment, python
+from deploy.supervisor import Stopped, Supervisor
+from deploy.terminal import say
+from deploy.venv import Venv
+
+QUEUES = "default,check,build.x86_64-linux,build.aarch64-linux"
+
+
+def main(arguments: list[str]) -> int:
+    """Run the portal until it is stopped."""
+    address = Address.from_environment()
+    folder = data_dir()
+    try:
+        lock = hold(folder, address.url)
+    except AlreadyRunning as other:
+        say(str(other))
+        # The wish is fulfilled, unless it was for another address.
+        return 0 if other.url == address.url else 1
+    try:
+        address.refuse_if_taken()
+        refuse_if_full(ROOT)
+        with Supervisor(ROOT, environment(folder)) as supervisor:
+            try:
+                return run(supervisor, folder, address)
+            except Stopped:
+                say("stops")
+        say("stopped")
+    finally:
+        os.close(lock)
+    return 0
+
+
+def run(supervisor: Supervisor, folder: Path, address: Address) -> int:
+    """Set up what is missing, start everything, and watch it; the page comes first.
+
+    Raises Stopped; returns a code only where the portal could not be prepared.
+    """
+    setup.announce((*needs.PYTHON, *needs.RUN))
+    if needs.missing(needs.PYTHON):
+        supervisor.finish(set_up("python"))
+    preparing = supervisor.start(set_up("run", setup.INPUTS))
+    venv = Venv(folder)
+    venv.provide(supervisor, "requirements.txt")
+    services = Services(venv.python, folder, address)
+    if not os.environ.get("REDIS_URL", "").strip():
+        supervisor.start(services.redis())
+    code = supervisor.finish(services.prepare())
+    if code:
+        return code  # it has said why, in one line
+    supervisor.start(services.web())
+    supervisor.start(services.beat())
+    while not answers(address):
+        supervisor.turn()
+    say(f"running at {address.url} (Ctrl-C stops it)")
+    if supervisor.has(preparing):
+        say("the worker starts as soon as the system is set up; until then builds wait")
+    while supervisor.has(preparing):
+        supervisor.turn()
+    supervisor.start(services.worker())
+    while True:
+        supervisor.turn()
+
+
+def set_up(*groups: str) -> Service:
+    """The system's part of the set-up; apt is not killed in the middle of a package."""
+    return Service(
+        "set-up",
+        python("setup", *groups),
+        restarts=False,
+        is_patient=True,
+        has_prefix=False,
+    )
+
+
+class Services:
+    """The portal's programs, as the supervisor starts them."""
+
+    def __init__(self, interpreter: str, folder: Path, address: Address) -> None:
+        self._python = interpreter
+        self._log = folder / "log"
+        self._address = address
+
+    def redis(self) -> Service:
+        """The embedded Redis; last to go, because the others talk to it until their end."""
+        command = (self._python, "-m", "deploy.embedded_redis")
+        return Service("redis", command, serves_others=True, log=self._log / "redis.log")
+
+    def prepare(self) -> Service:
+        """Database, static files, catalogue, admin; its lines are the command's own."""
+        command = (self._python, str(ROOT / "manage.py"), "prepare")
+        return Service("prepare", command, restarts=False, has_prefix=False)
+
+    def web(self) -> Service:
+        """Pages, downloads and API."""
+        config = str(ROOT / "deploy" / "gunicorn_settings.py")
+        bind = ("--bind", self._address.netloc)
+        return self._service("web", "gunicorn", "--config", config, *bind, "portal.wsgi")
+
+    def beat(self) -> Service:
+        """The periodic ticks. Without a pid file: the lock of the data folder does its work."""
+        return self._service("beat", *_CELERY, "beat", "--pidfile=")
+
+    def worker(self) -> Service:
+        """What builds, checks and publishes."""
+        return self._service(
+            "worker",
+            *_CELERY,
+            "worker",
+            *("--hostname", "worker@%h"),
+            *("--concurrency", "2", "--queues", QUEUES),
+            *("--without-mingle", "--without-gossip"),
+        )
+
+    def _service(self, name: str, *words: str) -> Service:
+        return Service(name, (self._python, "-m", *words))
+
+
+_CELERY = ("celery", "--quiet", "--app", "portal")
+
+
+def answers(address: Address) -> bool:
+    """Whether the web server gives any answer."""
+    connection = http.client.HTTPConnection(address.reachable, address.port, timeout=1)
+    try:
+        connection.request("GET", "/healthz")
+        connection.getresponse()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True
