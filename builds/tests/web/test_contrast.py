@@ -22,7 +22,9 @@ def palettes() -> dict[str, dict[str, str]]:
 
 def luminance(colour: str) -> float:
     channels = (int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5))
-    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+    red, green, blue = (
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels
+    )
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
@@ -34,11 +36,11 @@ def contrast(one: str, other: str) -> float:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("ground", GROUNDS)
 @pytest.mark.parametrize("text", TEXTS)
-def test_text_can_be_read(scheme: str, text: str, ground: str):
+def test_text_can_be_read(scheme: str, text: str, ground: str) -> None:
     palette = palettes()[scheme]
     assert contrast(palette[text], palette[ground]) >= 4.5
 
 
-def test_dark_says_every_colour_that_light_says():
+def test_dark_says_every_colour_that_light_says() -> None:
     both = palettes()
     assert set(both["light"]) == set(both["dark"])
