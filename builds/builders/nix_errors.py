@@ -77,6 +77,16 @@ _RULES = (
     _Rule(
         BuilderUnavailable,
         re.compile(
+            r"(?:set permissions on|directory|lock file|file|database) '/nix/(?:var|store)\b"
+        ),
+        lambda log: (
+            f"This user may not use the Nix store ({log.summary}); start nix-daemon, or run "
+            "the worker as the user that owns the store."
+        ),
+    ),
+    _Rule(
+        BuilderUnavailable,
+        re.compile(
             r"unable to download|[Cc]ould(?:n't| not) resolve host|[Tt]imed out|Connection refused"
             r"|Network is unreachable|unable to access '|some substitutes .* failed"
         ),
