@@ -77,7 +77,8 @@ _RULES = (
     _Rule(
         BuilderUnavailable,
         re.compile(
-            r"(?:set permissions on|directory|lock file|file|database) '/nix/(?:var|store)\b"
+            r"['\"]/nix/(?:var|store)\b.*: "
+            r"(?:Permission denied|Operation not permitted|Read-only file system)"
         ),
         lambda log: (
             f"This user may not use the Nix store ({log.summary}); start nix-daemon, or run "
