@@ -64,7 +64,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     }
     (folder / "s3.json").write_text(json.dumps(identities))
     ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
-    command = [
+    command: list[str | Path] = [
         Path(sys.executable).with_name("weed"),
         "server",
         "-ip=127.0.0.1",

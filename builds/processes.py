@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from typing import IO
 
@@ -46,6 +46,7 @@ def start(
     *,
     stdout: int | IO[bytes] = subprocess.DEVNULL,
     stderr: int | IO[bytes] = subprocess.DEVNULL,
+    pass_fds: Collection[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start a program in a session and process group of its own, contained, without input.
 
@@ -59,6 +60,7 @@ def start(
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=stderr,
+        pass_fds=pass_fds,
         start_new_session=True,
     )
 

@@ -14,13 +14,14 @@ from builds.pipeline.documents import script_name
 class BootCommand:
     """One way to boot a release.
 
-    `text` is what is copied; `verifies` whether it checks the digest before anything runs;
-    `note` one sentence on where to paste it.
+    `text` is what is copied; `files` what it downloads; `verifies` whether it checks the digest
+    before anything runs; `note` one sentence on where to paste it.
     """
 
     method: str
     title: str
     text: str
+    files: tuple[Artifact, ...]
     verifies: bool
     note: str
 
@@ -54,6 +55,7 @@ def _kexec(tarball: Artifact, base: str) -> BootCommand:
         method="kexec",
         title="Kexec",
         text=" \\\n  && ".join(lines),
+        files=(tarball,),
         verifies=True,
         note="Paste as root on the running Linux; it boots 6 seconds later and keeps its ssh keys.",
     )
@@ -65,6 +67,7 @@ def _ipxe(release: Release, base: str) -> BootCommand:
         method="ipxe",
         title="iPXE",
         text=f"chain --autofree {url}",
+        files=tuple(a for a in release.artifacts.all() if a.role in {Role.KERNEL, Role.INITRD}),
         verifies=False,
         note="Type at the iPXE prompt after `dhcp`, or put the address into your DHCP server. It "
         "loads kernel and initrd of one release, unverified.",
@@ -81,6 +84,7 @@ def _iso(iso: Artifact, base: str) -> BootCommand:
         method="iso",
         title="ISO",
         text=" \\\n  && ".join(lines),
+        files=(iso,),
         verifies=True,
         note="Replace /dev/sdX by the stick; everything on it is lost.",
     )
@@ -93,6 +97,7 @@ def _nixos_anywhere(tarball: Artifact, base: str) -> BootCommand:
         text="nix run github:nix-community/nixos-anywhere -- \\\n"
         f"  --kexec {immutable_url(base, tarball)} \\\n"
         "  --flake .#HOST root@ADDRESS",
+        files=(tarball,),
         verifies=False,
         note="Run on your own machine, in the folder of your flake. nixos-anywhere does not "
         "verify the digest.",

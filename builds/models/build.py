@@ -36,6 +36,10 @@ class BuildQuerySet(models.QuerySet["Build"]):
         """Those that a worker has."""
         return self.filter(status=BuildStatus.RUNNING)
 
+    def ended(self) -> BuildQuerySet:
+        """Those that came to an end, good or bad, the last one first."""
+        return self.filter(status__in=BuildStatus.final()).order_by("-finished_at", "-pk")
+
     def succeeded(self) -> BuildQuerySet:
         """Those that gave what they should."""
         return self.filter(status=BuildStatus.SUCCEEDED)

@@ -43,6 +43,26 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
         """Those that came to an end, good or bad."""
         return self.exclude(status=ReleaseStatus.DRAFT)
 
+    def ended_since(self, at: datetime) -> ReleaseQuerySet:
+        """Those that came to an end, or were published, at this time or later."""
+        return self.ended().filter(Q(finished_at__gte=at) | Q(published_at__gte=at))
+
+    def last_ended(self) -> ReleaseQuerySet:
+        """The one of each channel and system that ended last, with its channel."""
+        same = Release.objects.ended().filter(
+            channel=models.OuterRef("channel"), system=models.OuterRef("system")
+        )
+        newest = same.order_by("-finished_at", "-pk").values("pk")[:1]
+        return self.filter(pk=models.Subquery(newest)).select_related("channel")
+
+    def with_progress(self) -> ReleaseQuerySet:
+        """With channel, builds and checks, in a fixed number of queries."""
+        return self.select_related("channel").prefetch_related("builds", "checks")
+
+    def with_files(self) -> ReleaseQuerySet:
+        """With channel, artifacts, builds and checks, in a fixed number of queries."""
+        return self.with_progress().prefetch_related("artifacts__build")
+
     def named(self, channel: str, version: str) -> ReleaseQuerySet:
         """The one or two releases (one per system) that share this name and folder."""
         return self.filter(channel__name=channel, version=version)
@@ -197,8 +217,22 @@ class Release(models.Model):
         return self._end(ReleaseStatus.FAILED, reason, excerpt, at)
 
     def cancel(self, reason: str, *, at: datetime) -> bool:
-        """End this draft as cancelled; false where it had ended before."""
-        return self._end(ReleaseStatus.CANCELLED, reason, "", at)
+        """End this draft as cancelled, and its builds; false where it had ended before."""
+        cancelled = self._end(ReleaseStatus.CANCELLED, reason, "", at)
+        if cancelled:
+            for build in self.builds.active():
+                build.cancel(reason, at=at)
+        return cancelled
+
+    def skip(self, revision: str, *, at: datetime) -> bool:
+        """End this draft because the head has its revision; false where it had ended before."""
+        return self._change(
+            Q(status=ReleaseStatus.DRAFT),
+            status=ReleaseStatus.CANCELLED,
+            revision=revision,
+            reason=f"The revision {revision[:7]} has not moved since the last release.",
+            finished_at=at,
+        )
 
     def withdraw(self, reason: str, *, at: datetime) -> bool:
         """Take this published release back; the head moves to the one before, if there is one."""
@@ -238,6 +272,12 @@ class Release(models.Model):
     def is_draft(self) -> bool:
         """Whether it is still in the making."""
         return self.status == ReleaseStatus.DRAFT
+
+    @property
+    def was_skipped(self) -> bool:
+        """Whether it was left out because the head had its revision already."""
+        cancelled = self.status == ReleaseStatus.CANCELLED
+        return cancelled and self.pinned_at is None and bool(self.revision)
 
     @property
     def sandboxed(self) -> bool | None:

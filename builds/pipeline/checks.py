@@ -11,7 +11,8 @@ from pathlib import Path
 from django.conf import settings
 
 from builds.choices import Role, System, Verdict
-from builds.emulator import BootResult, Machine, boot
+from builds.emulator.machine import Machine
+from builds.emulator.watch import BootResult, boot
 from builds.models import Artifact, Check, LeaseLost, Release
 from builds.pipeline.heartbeat import Heartbeat
 from builds.storage import artifacts

@@ -92,8 +92,7 @@ def pin(release: Release, builder: Builder, *, at: datetime) -> None:
         release.fail(f"The image calls itself {pinned.version!r}, which can't be a name.", at=at)
         return
     if not release.forced and _is_published_already(release, pinned.revision):
-        reason = f"The revision {pinned.revision[:7]} has not moved since the last release."
-        release.cancel(reason, at=at)
+        release.skip(pinned.revision, at=at)
         return
     with transaction.atomic():
         if release.pin(pinned, at=at):

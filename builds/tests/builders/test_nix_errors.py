@@ -50,7 +50,7 @@ def told(*errors: str, tail: tuple[str, ...] = (), code: int = 1) -> BuilderErro
         ("unable to download 'https://x': HTTP error 404", BuilderUnavailable, "HTTP error 404"),
         ("cannot connect to socket at '/x': Connection refused", BuilderUnavailable, "nix-daemon"),
         (
-            f"a 'aarch64-linux' with features {{}} is required to build '{STORE}-x.drv', but I am not",
+            f"a 'aarch64-linux' with features {{}} is required to build '{STORE}-x.drv', but",
             BuilderUnavailable,
             "remote builder",
         ),

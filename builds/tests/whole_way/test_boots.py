@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from builds.choices import System
-from builds.emulator import Firmware, Forward, Guest, Machine
+from builds.emulator.guest import Guest
+from builds.emulator.machine import Firmware, Forward, Machine
 from builds.tests.whole_way.conftest import Portal
 from conftest import free_port
 

@@ -1,0 +1,287 @@
+"""Django's admin: channels are edited here; what the portal made is read, and acted upon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from builds import pipeline
+from builds.models import Artifact, Build, Channel, Check, Head, Release, Target
+from builds.web.acts import MAY_TRIGGER, may_withdraw, rebuild
+from builds.web.words import short_digest, size
+
+Row = TypeVar("Row", bound=Model)
+
+admin.site.site_header = "NixOS images"
+admin.site.site_title = "NixOS images"
+admin.site.index_title = "Administration"
+
+
+class ReadOnlyAdmin(admin.ModelAdmin[Row]):
+    """Rows that the portal itself writes: nobody edits a status by hand."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody adds one."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
+        """Nobody changes one."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
+        """Nobody deletes one."""
+        return False
+
+
+class TargetInline(admin.TabularInline[Target, Channel]):
+    """What a channel builds, on the channel's own form."""
+
+    model = Target
+    extra = 0
+
+
+@admin.register(Channel)
+class ChannelAdmin(admin.ModelAdmin[Channel]):
+    """Channels: edited here, and rebuilt."""
+
+    list_display = ["name", "title", "slot", "is_active", "is_default", "end_of_life"]
+    list_filter = ["is_active"]
+    search_fields = ["name", "title"]
+    inlines = [TargetInline]
+    actions = ["trigger_rebuild"]
+
+    @admin.display(description="slot, UTC", ordering="slot_weekday")
+    def slot(self, channel: Channel) -> str:
+        """The weekly slot: Sunday 03:00."""
+        return f"{channel.get_slot_weekday_display()} {channel.slot_time:%H:%M}"
+
+    def has_trigger_permission(self, request: HttpRequest) -> bool:
+        """Whether this user may have a release built."""
+        return request.user.has_perm(MAY_TRIGGER)
+
+    @admin.action(description="Trigger a rebuild", permissions=["trigger"])
+    def trigger_rebuild(self, request: HttpRequest, channels: QuerySet[Channel]) -> None:
+        """Have the selected channels built now on all their systems."""
+        for channel in channels:
+            drafts = rebuild(channel, channel.systems(), by=_user(request))
+            if drafts:
+                text = format_html("{} is being built: {}", channel, _links(drafts))
+                self.message_user(request, text, messages.SUCCESS)
+            else:
+                text = format_html("{} has no targets: nothing is built of it.", channel)
+                self.message_user(request, text, messages.WARNING)
+
+
+class BuildInline(admin.TabularInline[Build, Release]):
+    """The builds of a release."""
+
+    model = Build
+    fields = readonly_fields = ["link", "variant", "attempt", "status", "error"]
+    extra = 0
+    can_delete = False
+    show_change_link = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Release | None = None) -> bool:
+        """Nobody adds one."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Release | None = None) -> bool:
+        """Nobody changes one."""
+        return False
+
+    @admin.display(description="page")
+    def link(self, build: Build) -> SafeString:
+        """The page with the log."""
+        return _link(build)
+
+
+class ReasonForm(forms.Form):
+    """Why a release is taken back or stopped."""
+
+    reason = forms.CharField(
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 3, "autofocus": True}),
+        help_text="Everybody can read it: on the release's page, and instead of its files.",
+    )
+
+
+@admin.register(Release)
+class ReleaseAdmin(ReadOnlyAdmin[Release]):
+    """Releases: read here, withdrawn and cancelled with a reason."""
+
+    list_display = ["__str__", "status", "trigger", "created_at", "published_at", "page"]
+    list_filter = ["status", "channel", "system", "trigger"]
+    list_select_related = ["channel"]
+    search_fields = ["version", "revision"]
+    date_hierarchy = "created_at"
+    inlines = [BuildInline]
+    actions = ["withdraw_selected", "cancel_selected"]
+
+    @admin.display(description="page")
+    def page(self, release: Release) -> SafeString:
+        """The page that everybody sees."""
+        return _link(release)
+
+    def has_withdraw_permission(self, request: HttpRequest) -> bool:
+        """Whether this user may take releases back."""
+        return may_withdraw(_user(request))
+
+    @admin.action(description="Withdraw …", permissions=["withdraw"])
+    def withdraw_selected(
+        self, request: HttpRequest, releases: QuerySet[Release]
+    ) -> HttpResponse | None:
+        """Go to the page that asks for the reason; one release at a time."""
+        return self._one(request, releases.published(), "admin:builds_release_withdraw")  # type: ignore[attr-defined]
+
+    @admin.action(description="Cancel …", permissions=["withdraw"])
+    def cancel_selected(
+        self, request: HttpRequest, releases: QuerySet[Release]
+    ) -> HttpResponse | None:
+        """Go to the page that asks for the reason; one draft at a time."""
+        return self._one(request, releases.drafts(), "admin:builds_release_cancel")  # type: ignore[attr-defined]
+
+    def get_urls(self) -> list[URLPattern]:
+        """With the two pages that ask for a reason."""
+        own = [
+            self._reason_path("withdraw", self.withdraw_view),
+            self._reason_path("cancel", self.cancel_view),
+        ]
+        return [*own, *super().get_urls()]
+
+    def withdraw_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Take a published release back, then rewrite what moves."""
+        release = get_object_or_404(Release.objects.select_related("channel"), pk=pk)
+
+        def withdraw(reason: str) -> bool:
+            withdrawn = release.withdraw(reason, at=timezone.now())
+            if withdrawn:
+                pipeline.write_moving(release.channel.name)
+            return withdrawn
+
+        return self._with_reason(request, release, "Withdraw", withdraw)
+
+    def cancel_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Stop a draft and its builds."""
+        release = get_object_or_404(Release.objects.select_related("channel"), pk=pk)
+
+        def cancel(reason: str) -> bool:
+            return release.cancel(reason, at=timezone.now())
+
+        return self._with_reason(request, release, "Cancel", cancel)
+
+    def _reason_path(self, act: str, view: Callable[..., HttpResponse]) -> URLPattern:
+        return path(
+            f"<int:pk>/{act}/", self.admin_site.admin_view(view), name=f"builds_release_{act}"
+        )
+
+    def _one(
+        self, request: HttpRequest, releases: QuerySet[Release], url: str
+    ) -> HttpResponse | None:
+        chosen = list(releases[:2])
+        if len(chosen) == 1:
+            return redirect(url, chosen[0].pk)
+        text = "Choose one release that this can be done to." if not chosen else "Choose just one."
+        self.message_user(request, text, messages.WARNING)
+        return None
+
+    def _with_reason(
+        self, request: HttpRequest, release: Release, act: str, do: Callable[[str], bool]
+    ) -> HttpResponse:
+        """Ask for a reason, and do it when one is given."""
+        if not self.has_withdraw_permission(request):
+            raise PermissionDenied
+        form = ReasonForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            if do(form.cleaned_data["reason"]):
+                self.message_user(request, f"{release}: {release.get_status_display()}.")
+            else:
+                text = f"{release} is {release.get_status_display()}: nothing was done."
+                self.message_user(request, text, messages.WARNING)
+            return redirect(release)
+        context: dict[str, Any] = {
+            **self.admin_site.each_context(request),
+            "title": f"{act} {release}",
+            "act": act,
+            "release": release,
+            "form": form,
+            "opts": self.opts,
+        }
+        return render(request, "admin/builds/release/reason.html", context)
+
+
+@admin.register(Build)
+class BuildAdmin(ReadOnlyAdmin[Build]):
+    """Builds, to read."""
+
+    list_display = ["pk", "release", "variant", "attempt", "status", "stage", "queued_at", "page"]
+    list_filter = ["status", "variant", "release__system", "release__channel"]
+    list_select_related = ["release__channel"]
+    date_hierarchy = "queued_at"
+
+    @admin.display(description="page")
+    def page(self, build: Build) -> SafeString:
+        """The page that everybody sees."""
+        return _link(build)
+
+
+@admin.register(Artifact)
+class ArtifactAdmin(ReadOnlyAdmin[Artifact]):
+    """Artifacts, to read."""
+
+    list_display = ["name", "release", "variant", "role", "in_words", "digest"]
+    list_filter = ["variant", "role", "release__channel"]
+    list_select_related = ["release__channel"]
+    search_fields = ["name", "sha256"]
+
+    @admin.display(description="size", ordering="size")
+    def in_words(self, artifact: Artifact) -> str:
+        """The size in the unit that fits."""
+        return size(artifact.size)
+
+    @admin.display(description="SHA-256")
+    def digest(self, artifact: Artifact) -> str:
+        """Its first and last digits."""
+        return short_digest(artifact.sha256)
+
+
+@admin.register(Check)
+class CheckAdmin(ReadOnlyAdmin[Check]):
+    """Checks, to read."""
+
+    list_display = ["name", "release", "verdict", "seconds", "accelerator", "finished_at"]
+    list_filter = ["verdict", "name", "accelerator"]
+    list_select_related = ["release__channel"]
+
+
+@admin.register(Head)
+class HeadAdmin(ReadOnlyAdmin[Head]):
+    """Heads, to read: publishing and withdrawing move them."""
+
+    list_display = ["channel", "system", "release", "moved_at"]
+    list_select_related = ["channel", "release__channel"]
+
+
+def _user(request: HttpRequest) -> User:
+    """The user of a request that the admin has let in."""
+    return cast("User", request.user)
+
+
+def _link(row: Release | Build) -> SafeString:
+    return format_html('<a href="{}">{}</a>', row.get_absolute_url(), "open")
+
+
+def _links(drafts: list[Release]) -> SafeString:
+    rows = ((draft.get_absolute_url(), draft.system) for draft in drafts)
+    return format_html_join(", ", '<a href="{}">{}</a>', rows)

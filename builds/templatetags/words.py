@@ -1,0 +1,64 @@
+"""Numbers, times and states in templates; the words themselves are made in builds.web."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from builds.web import logs, states, words
+from builds.web.states import State
+
+register = template.Library()
+
+register.filter("size", words.size)
+register.filter("clock", words.clock)
+register.filter("short_digest", words.short_digest)
+register.filter("moment", words.moment)
+register.filter("slot", words.slot)
+register.filter("sentence", words.sentence)
+register.filter("public_ref", words.public_ref)
+register.filter("plain", logs.plain)
+register.filter("accelerator", states.accelerator_in_words)
+register.filter("check_state", states.check_state)
+
+
+@register.simple_tag
+def ago(when: datetime, at: datetime) -> SafeString:
+    """How long ago, with the exact time for those who ask: {% ago release.published_at at %}."""
+    return _time(when, words.age(when, at=at))
+
+
+@register.simple_tag
+def until(when: datetime, at: datetime) -> SafeString:
+    """How far off, with the exact time: {% until row.next_at at %}."""
+    return _time(when, words.ahead(when, at=at))
+
+
+@register.simple_tag
+def bytes_of(count: int) -> SafeString:
+    """A size in words, with the exact bytes in its title."""
+    return format_html('<span title="{} bytes">{}</span>', f"{count:,}", words.size(count))
+
+
+@register.simple_tag
+def counted(count: int, noun: str) -> str:
+    """A number and its noun: {% counted 3 "release" %}."""
+    return words.counted(count, noun)
+
+
+@register.inclusion_tag("web/_state.html")
+def state(value: State, *, spoken: bool = True) -> dict[str, object]:
+    """A state as shape and word in its colour; the word only for screen readers if not spoken."""
+    return {"state": value, "spoken": spoken}
+
+
+def _time(when: datetime, shown: str) -> SafeString:
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        f"{when:%Y-%m-%dT%H:%M:%SZ}",
+        words.moment(when),
+        shown,
+    )

@@ -1,0 +1,56 @@
+"""What staff may do from the pages that everybody sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.contrib.auth.models import AnonymousUser, User
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_POST
+
+from builds import pipeline, tasks
+from builds.choices import System, Trigger
+from builds.models import Channel, Release
+
+MAY_TRIGGER = "builds.add_release"
+MAY_WITHDRAW = "builds.change_release"
+
+
+def may_trigger(user: User | AnonymousUser) -> bool:
+    """Whether this user may have a release built."""
+    return user.is_staff and user.has_perm(MAY_TRIGGER)
+
+
+def may_withdraw(user: User | AnonymousUser) -> bool:
+    """Whether this user may cancel drafts and take releases back."""
+    return user.is_staff and user.has_perm(MAY_WITHDRAW)
+
+
+@require_POST
+@permission_required(MAY_TRIGGER, raise_exception=True)
+def trigger(request: HttpRequest, channel: str) -> HttpResponse:
+    """Have a channel built now, on one system or on all that it has."""
+    row = get_object_or_404(Channel, name=channel)
+    wanted = request.POST.get("system", "")
+    systems = [system for system in row.systems() if wanted in {"", system}]
+    drafts = rebuild(row, systems, by=request.user)
+    if not drafts:
+        messages.error(request, f"{row} is not built for {wanted or 'any system'}.")
+        return redirect(row)
+    for draft in drafts:
+        messages.success(request, f"{row} is being built for {draft.system}.")
+    return redirect(drafts[0] if len(drafts) == 1 else row)
+
+
+def rebuild(
+    channel: Channel, systems: Iterable[System], *, by: User | AnonymousUser
+) -> list[Release]:
+    """Trigger a build that happens even where the revision has not moved; the drafts."""
+    user = by if isinstance(by, User) else None
+    drafts = pipeline.trigger(channel, systems, why=Trigger.ADMIN, by=user, forced=True)
+    for draft in drafts:
+        tasks.move_on(draft)
+    return drafts

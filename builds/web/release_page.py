@@ -1,0 +1,127 @@
+"""What the page of a release shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from builds.boot.addresses import base_url, immutable_url, paper_url
+from builds.boot.commands import BootCommand, boot_commands
+from builds.models import Artifact, Build, Release
+from builds.pipeline import documents
+from builds.web import states
+from builds.web.build_page import StageStep, stage_steps
+from builds.web.states import Making, State
+from builds.web.words import public_ref
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A name and where it leads."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """One artifact; `url` is "" where its bytes can't be read."""
+
+    artifact: Artifact
+    url: str
+
+    @property
+    def anchor(self) -> str:
+        """The id of the place on the page that holds its whole digest."""
+        return f"sha256-{self.artifact.pk}"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRow:
+    """One build with its stages."""
+
+    build: Build
+    state: State
+    stages: tuple[StageStep, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasePage:
+    """All of it."""
+
+    release: Release
+    state: State
+    making: Making | None
+    checks_in_words: str
+    is_latest: bool
+    commands: tuple[BootCommand, ...]
+    files: tuple[FileRow, ...]
+    papers: tuple[Link, ...]
+    builds: tuple[BuildRow, ...]
+    inputs: tuple[tuple[str, str], ...]
+    kernel_version: str
+    nix_versions: str
+    older: Release | None
+    newer: Release | None
+    successor: Release | None
+
+
+def release_page(release: Release, request: HttpRequest) -> ReleasePage:
+    """The page of one release; give it `with_files()`."""
+    base = base_url(request)
+    builds = sorted(release.builds.all(), key=lambda build: (build.variant, -build.attempt))
+    known = Release.objects.of(release.channel, release.system).known_to_outside()
+    successor = release.successor()
+    return ReleasePage(
+        release=release,
+        state=states.release_state(release),
+        making=states.making(release) if release.is_draft else None,
+        checks_in_words=states.checks_in_words(release.checks.all()),
+        is_latest=release.is_published and successor is None,
+        commands=tuple(boot_commands(release, base)) if release.is_published else (),
+        files=tuple(_file_row(artifact, release, base) for artifact in release.artifacts.all()),
+        papers=_papers(release, base) if release.is_published else (),
+        builds=tuple(_build_row(build) for build in builds),
+        inputs=tuple((name, public_ref(ref)) for name, ref in sorted(release.overrides.items())),
+        kernel_version=_said_by(builds, "kernel_version"),
+        nix_versions=_said_by(builds, "builder_version"),
+        older=_older(release, known),
+        newer=_newer(release, known),
+        successor=successor,
+    )
+
+
+def _file_row(artifact: Artifact, release: Release, base: str) -> FileRow:
+    return FileRow(artifact, immutable_url(base, artifact) if release.is_published else "")
+
+
+def _papers(release: Release, base: str) -> tuple[Link, ...]:
+    names = sorted(documents.paper_names(release.system))
+    return tuple(Link(name, paper_url(base, release, name)) for name in names)
+
+
+def _build_row(build: Build) -> BuildRow:
+    return BuildRow(build, states.build_state(build), tuple(stage_steps(build)))
+
+
+def _said_by(builds: Iterable[Build], field: str) -> str:
+    """What the builds say in one field, each answer once."""
+    return ", ".join(sorted({getattr(build, field) for build in builds} - {""}))
+
+
+def _older(release: Release, known: QuerySet[Release]) -> Release | None:
+    before = known.filter(published_at__lt=_place(release)).order_by("-published_at")
+    return before.select_related("channel").first()
+
+
+def _newer(release: Release, known: QuerySet[Release]) -> Release | None:
+    after = known.filter(published_at__gt=_place(release)).order_by("published_at")
+    return after.select_related("channel").first()
+
+
+def _place(release: Release) -> datetime:
+    return release.published_at or release.created_at

@@ -1,0 +1,170 @@
+"""How rows stand, said three times: a tone for the colour, a shape, a word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.db.models import TextChoices
+
+from builds.choices import BuildStatus, ReleaseStatus, Stage, Verdict
+from builds.models import Build, Check, Release
+from builds.web.words import counted
+
+BOOT = "boot-"
+
+
+class Tone(TextChoices):
+    """A colour by its meaning; each is a class in components.css."""
+
+    GOOD = "good"
+    BUSY = "busy"
+    WARN = "warn"
+    BAD = "bad"
+    QUIET = "quiet"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One state; `shape` names a drawing in templates/web/_shape.html."""
+
+    tone: Tone
+    shape: str
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """How far a draft is; `percent` is None where nobody can know it."""
+
+    word: str
+    percent: int | None
+    url: str
+
+    @property
+    def state(self) -> State:
+        """The same as a state."""
+        return State(Tone.BUSY, "half", self.word)
+
+
+PUBLISHED = State(Tone.GOOD, "disc", "published")
+FAILED = State(Tone.BAD, "square", "failed")
+WITHDRAWN = State(Tone.WARN, "cross", "withdrawn")
+CANCELLED = State(Tone.QUIET, "dash", "cancelled")
+UNCHANGED = State(Tone.QUIET, "dash", "nothing new")
+NOT_YET = State(Tone.QUIET, "ring", "not built yet")
+
+_STAGES = {
+    Stage.EVALUATE: ("evaluating", "failed at evaluation"),
+    Stage.BUILD: ("building", "failed while building"),
+    Stage.STORE: ("storing", "failed while storing"),
+}
+
+
+def stale(words: str) -> State:
+    """The state of what should have been replaced by now."""
+    return State(Tone.WARN, "triangle", words)
+
+
+def release_state(release: Release) -> State:
+    """How a release stands; of a draft, how far its builds and checks are."""
+    if release.is_draft:
+        return making(release).state
+    if release.was_skipped:
+        return UNCHANGED
+    return {
+        ReleaseStatus.PUBLISHED: PUBLISHED,
+        ReleaseStatus.FAILED: FAILED,
+        ReleaseStatus.WITHDRAWN: WITHDRAWN,
+    }.get(ReleaseStatus(release.status), CANCELLED)
+
+
+def build_state(build: Build) -> State:
+    """How a build stands."""
+    running, failed = _STAGES.get(Stage(build.stage), ("", "")) if build.stage else ("", "")
+    return {
+        BuildStatus.QUEUED: State(Tone.QUIET, "ring", "waiting"),
+        BuildStatus.RUNNING: State(Tone.BUSY, "half", _with_percent(running or "running", build)),
+        BuildStatus.SUCCEEDED: State(Tone.GOOD, "disc", "succeeded"),
+        BuildStatus.FAILED: State(Tone.BAD, "square", failed or "failed"),
+        BuildStatus.CANCELLED: CANCELLED,
+        BuildStatus.LOST: State(Tone.WARN, "triangle", "lost"),
+    }[BuildStatus(build.status)]
+
+
+def check_state(check: Check) -> State:
+    """What a check found."""
+    if check.has_passed:
+        return State(Tone.GOOD, "disc", check.get_verdict_display())
+    if check.has_failed:
+        return State(Tone.BAD, "square", check.get_verdict_display())
+    if check.verdict == Verdict.RUNNING:
+        return State(Tone.BUSY, "half", check.get_verdict_display())
+    return State(Tone.QUIET, "ring", check.get_verdict_display())
+
+
+def newest_attempts(builds: Iterable[Build]) -> list[Build]:
+    """The last attempt at each variant, from builds of one release that are read already."""
+    newest = {build.variant: build for build in sorted(builds, key=lambda build: build.attempt)}
+    return list(newest.values())
+
+
+def making(release: Release) -> Making:
+    """How far a draft is, from its builds and checks (prefetch them)."""
+    url = release.get_absolute_url()
+    builds = newest_attempts(release.builds.all())
+    if release.pinned_at is None or not builds:
+        return Making("waits to be planned", None, url)
+    if any(build.status != BuildStatus.SUCCEEDED for build in builds):
+        return _building(builds, url)
+    checks = list(release.checks.all())
+    if all(check.has_passed for check in checks):
+        return Making("publishing", None, url)
+    number = sum(check.has_passed for check in checks) + 1
+    waits = not any(check.verdict == Verdict.RUNNING for check in checks)
+    if waits:
+        return Making("waits to be checked", None, url)
+    return Making(f"checking, {min(number, len(checks))} of {len(checks)}", None, url)
+
+
+def _building(builds: Sequence[Build], url: str) -> Making:
+    running = [build for build in builds if build.status == BuildStatus.RUNNING]
+    if not running:
+        return Making("waits for a worker", None, url)
+    percent = sum(build.percent for build in builds) // len(builds)
+    if all(build.stage == Stage.EVALUATE for build in running) and not percent:
+        return Making("evaluating", None, url)
+    return Making(f"building {percent}%", percent, url)
+
+
+def checks_in_words(checks: Sequence[Check]) -> str:
+    """The checks of a release as a count with words: booted in 1 of 1 ways, emulated."""
+    boots = [check for check in checks if check.name.startswith(BOOT)]
+    others = [check for check in checks if not check.name.startswith(BOOT)]
+    parts = []
+    if boots:
+        passed = [check for check in boots if check.has_passed]
+        parts.append(f"booted in {len(passed)} of {len(boots)} ways{_accelerated(passed)}")
+    if others:
+        passed = [check for check in others if check.has_passed]
+        noun = "other check" if boots else "check"
+        parts.append(f"{len(passed)} of {counted(len(others), noun)} passed")
+    return "; ".join(parts) or "not checked"
+
+
+def accelerator_in_words(accelerator: str) -> str:
+    """What a boot ran on: with KVM, or emulated."""
+    return {"kvm": "with KVM", "tcg": "emulated"}.get(accelerator, accelerator)
+
+
+def _accelerated(passed: Sequence[Check]) -> str:
+    used = {check.accelerator for check in passed if check.accelerator}
+    if len(used) > 1:
+        return ", some emulated"
+    return "".join(f", {accelerator_in_words(accelerator)}" for accelerator in used)
+
+
+def _with_percent(word: str, build: Build) -> str:
+    if build.stage == Stage.BUILD and build.derivations_expected:
+        return f"{word} {build.percent}%"
+    return word

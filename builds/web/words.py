@@ -1,0 +1,91 @@
+"""Numbers and times as people read them; every function that needs to know the time is told it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.utils.timezone import localtime
+
+_UNITS = ("KiB", "MiB", "GiB", "TiB")
+_SPANS = (
+    # shown in this unit up to this many of it
+    (timedelta(minutes=1), "minute", 90),
+    (timedelta(hours=1), "hour", 48),
+    (timedelta(days=1), "day", 21),
+    (timedelta(weeks=1), "week", 9),
+    (timedelta(days=30.44), "month", 24),
+    (timedelta(days=365.25), "year", 1000),
+)
+LONGEST_SENTENCE = 180
+
+
+def span(length: timedelta) -> str:
+    """A length of time in one unit: 5 minutes, 2 days, 7 months."""
+    for unit, name, most in _SPANS:
+        count = int(length / unit)
+        if count < most:
+            break
+    return f"{count} {name}" if count == 1 else f"{count} {name}s"
+
+
+def age(since: datetime, *, at: datetime) -> str:
+    """How long ago something was: just now, 5 minutes ago, 2 days ago."""
+    passed = at - since
+    return "just now" if passed < timedelta(minutes=1) else f"{span(passed)} ago"
+
+
+def ahead(then: datetime, *, at: datetime) -> str:
+    """How far off something is: now, in 5 minutes, in 2 days."""
+    left = then - at
+    return "now" if left < timedelta(minutes=1) else f"in {span(left)}"
+
+
+def moment(when: datetime) -> str:
+    """An exact time: Sun 22 Nov 2026, 03:12:09 UTC."""
+    return f"{localtime(when):%a %-d %b %Y, %H:%M:%S} UTC"
+
+
+def slot(when: datetime) -> str:
+    """A weekly slot: Sunday 03:00 UTC."""
+    return f"{when:%A %H:%M} UTC"
+
+
+def size(count: float) -> str:
+    """Bytes in the unit that fits: 312.4 MiB."""
+    if count < 1024:
+        return "1 byte" if count == 1 else f"{int(count)} bytes"
+    for unit in _UNITS:
+        count /= 1024
+        if count < 1000:
+            break
+    return f"{count:.1f} {unit}" if count < 100 else f"{count:.0f} {unit}"
+
+
+def clock(seconds: float) -> str:
+    """A duration as a clock shows it: 0:21, 14:02, 1:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def short_digest(digest: str) -> str:
+    """The first and the last 8 digits: enough to compare by eye."""
+    return f"{digest[:8]}…{digest[-8:]}"
+
+
+def counted(count: int, singular: str, plural: str = "") -> str:
+    """A number and its noun: 1 build, 3 builds."""
+    return f"{count:,} {singular if count == 1 else plural or f'{singular}s'}"
+
+
+def sentence(text: str) -> str:
+    """The first line of a text, cut where it would fill the page, without its full stop."""
+    first = text.strip().partition("\n")[0].strip()
+    if len(first) > LONGEST_SENTENCE:
+        first = f"{first[: LONGEST_SENTENCE - 1].rstrip()}…"
+    return first.rstrip(".")
+
+
+def public_ref(ref: str) -> str:
+    """A flake ref as the page shows it: of a folder on this machine only that it is one."""
+    return "a folder on this portal" if ref.startswith("path:/") else ref
