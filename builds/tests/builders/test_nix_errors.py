@@ -55,7 +55,7 @@ def told(*errors: str, tail: tuple[str, ...] = (), code: int = 1) -> BuilderErro
             "remote builder",
         ),
         (
-            "could not set permissions on '/nix/var/nix/profiles/per-user' to 755: Operation not permitted",
+            "could not set permissions on '/nix/var/nix/profiles' to 755: Operation not permitted",
             BuilderUnavailable,
             "may not use the Nix store",
         ),
