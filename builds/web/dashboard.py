@@ -279,9 +279,7 @@ def _week_title(number: int, outcomes: set[str]) -> str:
 
 def _weeks_in_words(weeks: Iterable[Week]) -> str:
     outcomes = [week.outcome for week in weeks]
-    words = [
-        f"{outcomes.count(outcome)} {outcome}" for outcome in _ORDER if outcome in outcomes
-    ]
+    words = [f"{outcomes.count(outcome)} {outcome}" for outcome in _ORDER if outcome in outcomes]
     return f"the last {counted(WEEKS, 'week')}: {', '.join(words) or 'no release'}"
 
 

@@ -32,7 +32,9 @@ def test_running_build_shows_stages_progress_and_refreshes(client: Client):
 
 
 def test_waiting_build_says_what_it_waits_for(client: Client):
-    assert "waits for a worker that builds for x86_64-linux" in text_of(page(client, BuildFactory()))
+    assert "waits for a worker that builds for x86_64-linux" in text_of(
+        page(client, BuildFactory())
+    )
 
 
 def test_failed_build_begins_with_the_sentence_and_the_excerpt(client: Client):
@@ -136,9 +138,7 @@ def test_list_shows_running_then_waiting_then_ended(client: Client):
 
 def test_list_is_filtered_by_the_url(client: Client):
     demo = ReleaseFactory(channel__name="demo", pinned=True, queue=False)
-    other = ReleaseFactory(
-        channel__name="other", system=System.AARCH64, pinned=True, queue=False
-    )
+    other = ReleaseFactory(channel__name="other", system=System.AARCH64, pinned=True, queue=False)
     mine, theirs = BuildFactory(release=demo, failed=True), BuildFactory(release=other, lost=True)
 
     def shown(query):

@@ -200,8 +200,12 @@ def test_release_in_the_making_shows_the_progress_of_its_builds(client: Client):
     draft = ReleaseFactory(channel=channel, pinned=True)
     build = draft.builds.get(variant="netboot")
     Build.objects.filter(pk=build.pk).update(
-        status="running", started_at=days_ago(0), lease_until=days_ago(-1), stage="build",
-        derivations_done=1, derivations_expected=2,
+        status="running",
+        started_at=days_ago(0),
+        lease_until=days_ago(-1),
+        stage="build",
+        derivations_done=1,
+        derivations_expected=2,
     )
     assert "building 25%" in text_of(client.get("/"))
 

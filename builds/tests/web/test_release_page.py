@@ -26,7 +26,9 @@ def days_ago(days):
 
 
 def test_published_release_gives_commands_files_and_papers(client: Client):
-    release = ReleaseFactory(channel__name="demo", published=True, version="26.05.1", at=days_ago(2))
+    release = ReleaseFactory(
+        channel__name="demo", published=True, version="26.05.1", at=days_ago(2)
+    )
     response = client.get("/releases/demo/26.05.1/x86_64-linux/")
     text, body = text_of(response), response.content.decode()
     for title in ("Kexec", "iPXE", "nixos-anywhere"):
