@@ -1,4 +1,3 @@
-# ruff: noqa: ARG002 - the arguments are those that Django gives
 """Django's admin: channels are edited here; what the portal made is read, and acted upon."""
 
 from __future__ import annotations

@@ -114,9 +114,9 @@ def die_with_parent(parent: int, number: signal.Signals) -> None:
         os.kill(os.getpid(), number)
 
 
-def adopt_orphans() -> None:
-    """Become the parent of whatever our children leave behind; Linux only."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+def adopt_orphans(*, on: bool) -> None:
+    """Become the parent of whatever our children leave behind, or stop being it; Linux only."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, int(on))
 
 
 def descendants() -> list[int]:

@@ -6,13 +6,12 @@ import http.client
 import os
 from pathlib import Path
 
-from deploy import needs, setup
+from deploy import needs, setup, venv
 from deploy.child import Service
 from deploy.guards import ROOT, Address, AlreadyRunning, data_dir, hold, refuse_if_full
-from deploy.steps import environment, python
+from deploy.steps import deploy, environment
 from deploy.supervisor import Stopped, Supervisor
 from deploy.terminal import say
-from deploy.venv import Venv
 
 QUEUES = "default,check,build.x86_64-linux,build.aarch64-linux"
 
@@ -50,9 +49,8 @@ def run(supervisor: Supervisor, folder: Path, address: Address) -> int:
     if needs.missing(needs.PYTHON):
         supervisor.finish(set_up("python"))
     preparing = supervisor.start(set_up("run", setup.INPUTS))
-    venv = Venv(folder)
-    venv.provide(supervisor, "requirements.txt")
-    services = Services(venv.python, folder, address)
+    python = venv.provide(supervisor, folder, "requirements.txt")
+    services = Services(python, folder, address)
     if not os.environ.get("REDIS_URL", "").strip():
         supervisor.start(services.redis())
     code = supervisor.finish(services.prepare())
@@ -76,7 +74,7 @@ def set_up(*groups: str) -> Service:
     """The system's part of the set-up; apt is not killed in the middle of a package."""
     return Service(
         "set-up",
-        python("setup", *groups),
+        deploy("setup", *groups),
         restarts=False,
         is_patient=True,
         has_prefix=False,

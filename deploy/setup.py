@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Sequence
@@ -21,11 +22,13 @@ GROUPS = {
     "test": needs.TEST,
 }
 INPUTS = "inputs"
+POLITE = 10  # what brings up the page goes first
 
 
 def main(arguments: list[str]) -> int:
     """Install what the groups lack; with "inputs", fetch those too. Never fails: it tells."""
     folder = data_dir()
+    os.nice(POLITE)
     for group in arguments:
         if group == INPUTS:
             fetch_inputs()

@@ -43,7 +43,7 @@ def step(supervisor: Supervisor, title: str, log: Path, *command: str) -> None:
     say(f"{title}: {time.monotonic() - started:.0f} s")
 
 
-def python(*arguments: str) -> tuple[str, ...]:
+def deploy(*arguments: str) -> tuple[str, ...]:
     """A command of this folder's own, run by the Python that runs us."""
     return (sys.executable, "-m", "deploy", *arguments)
 

@@ -40,7 +40,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
 
     def __enter__(self) -> Self:
-        adopt_orphans()
+        adopt_orphans(on=True)
         for number in _SIGNALS:
             signal.signal(number, self._ask)
         return self
@@ -54,6 +54,7 @@ class Supervisor:
         self._asked = 0
         self._stop()
         self._selector.close()
+        adopt_orphans(on=False)  # it would last through an exec
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_DFL)
 

@@ -6,13 +6,12 @@ import os
 import shlex
 from pathlib import Path
 
-from deploy import needs, setup
+from deploy import needs, setup, venv
 from deploy.guards import ROOT, data_dir, refuse_if_full
 from deploy.needs import Need
 from deploy.run import set_up
 from deploy.steps import environment
 from deploy.supervisor import Stopped, Supervisor
-from deploy.venv import Venv
 
 
 def main(arguments: list[str]) -> int:
@@ -27,7 +26,6 @@ def main(arguments: list[str]) -> int:
 
 def provide(group: str, wanted: tuple[Need, ...], folder: Path) -> str:
     """Install what tests or lint need; the Python that has it all."""
-    venv = Venv(folder)
     with Supervisor(ROOT, environment(folder)) as supervisor:
         try:
             groups = [group] if setup.announce((*needs.PYTHON, *wanted)) else []
@@ -37,7 +35,6 @@ def provide(group: str, wanted: tuple[Need, ...], folder: Path) -> str:
                 groups.append(setup.INPUTS)
             if groups:
                 supervisor.finish(set_up(*groups))
-            venv.provide(supervisor, "requirements-dev.txt")
+            return venv.provide(supervisor, folder, "requirements-dev.txt")
         except Stopped:
             raise KeyboardInterrupt from None
-    return venv.python

@@ -7,7 +7,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -18,31 +18,45 @@ from deploy.supervisor import Supervisor
 from deploy.terminal import say
 
 
+def provide(supervisor: Supervisor, data_dir: Path, requirements: str) -> str:
+    """The Python that has the packages of a requirements file; installs what is missing.
+
+    It lives in the clone's .venv; where the clone can't be written to, in the data folder.
+    """
+    wanted = _digests(requirements)
+    with _alone(supervisor, data_dir):
+        venv = Venv(ROOT / ".venv")
+        if not venv.has(wanted) and not is_writable(ROOT):
+            venv = Venv(data_dir / "venv")
+        if not venv.has(wanted):
+            venv.install(supervisor, wanted, data_dir / "log" / "pip.log")
+    return venv.python
+
+
 class Venv:
-    """The clone's .venv; where the clone can't be written to, one in the data folder."""
+    """A folder of Python packages, and which requirements were installed into it."""
 
-    def __init__(self, data_dir: Path) -> None:
-        self.folder = ROOT / ".venv" if is_writable(ROOT) else data_dir / "venv"
-        self.python = str(self.folder / "bin" / "python")
-        self._data_dir = data_dir
-        self._stamp = self.folder / "installed.json"
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.python = str(folder / "bin" / "python")
+        self._stamp = folder / "installed.json"
 
-    def provide(self, supervisor: Supervisor, requirements: str) -> None:
-        """Have the packages of one requirements file installed; does nothing when they are."""
-        wanted = _digests(requirements)
-        with self._alone(supervisor):
-            if self._works() and wanted.items() <= self._installed().items():
-                return
-            log = self._data_dir / "log" / "pip.log"
-            if not self._works():
-                make = (sys.executable, "-m", "venv", "--clear", str(self.folder))
-                step(supervisor, "virtual environment", log, *make)
-            self._stamp.unlink(missing_ok=True)  # an install that breaks off is done again
-            pip = (self.python, "-m", "pip", "install", "--prefer-binary")
-            step(supervisor, "Python packages", log, *pip, "-r", str(ROOT / requirements))
-            self._stamp.write_text(json.dumps(wanted))
+    def has(self, wanted: Mapping[str, str]) -> bool:
+        """Whether these requirements were installed, and still can be used."""
+        return self.works() and wanted.items() <= self._installed().items()
 
-    def _works(self) -> bool:
+    def install(self, supervisor: Supervisor, wanted: Mapping[str, str], log: Path) -> None:
+        """Install the requirements, the first of which includes the others."""
+        if not self.works():
+            make = (sys.executable, "-m", "venv", "--clear", str(self.folder))
+            step(supervisor, "virtual environment", log, *make)
+        self._stamp.unlink(missing_ok=True)  # an install that breaks off is done again
+        pip = (self.python, "-m", "pip", "install", "--prefer-binary")
+        requirements = str(ROOT / next(iter(wanted)))
+        step(supervisor, "Python packages", log, *pip, "-r", requirements)
+        self._stamp.write_text(json.dumps(wanted))
+
+    def works(self) -> bool:
         """Whether its Python runs and has pip: a moved clone or a broken set-up has not."""
         command = [self.python, "-c", "import pip"]
         try:
@@ -57,15 +71,16 @@ class Venv:
             return {}
         return installed
 
-    @contextmanager
-    def _alone(self, supervisor: Supervisor) -> Iterator[None]:
-        """Keep `make run` and `make test` from installing into one folder at the same time."""
-        with (self._data_dir / "run" / "venv.lock").open("w") as lock:
-            if not _is_ours(lock):
-                say("waits for another set-up of the Python packages to end")
-                while not _is_ours(lock):
-                    supervisor.turn()
-            yield
+
+@contextmanager
+def _alone(supervisor: Supervisor, data_dir: Path) -> Iterator[None]:
+    """Keep `make run` and `make test` from installing into one folder at the same time."""
+    with (data_dir / "run" / "venv.lock").open("w") as lock:
+        if not _is_ours(lock):
+            say("waits for another set-up of the Python packages to end")
+            while not _is_ours(lock):
+                supervisor.turn()
+        yield
 
 
 def _is_ours(lock: IO[str]) -> bool:

@@ -101,7 +101,7 @@ class NixCalls:
         except FileNotFoundError as missing:
             raise BuilderUnavailable(
                 f"The program {self.settings.program} is not installed on this worker; install "
-                "Nix (Debian's nix-bin, or the installer that nixos.org offers)."
+                "Nix (Debian's package nix-bin, or Nix's own installer)."
             ) from missing
         relay.tell_progress()
         return ended, relay
