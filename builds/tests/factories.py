@@ -262,15 +262,18 @@ class CheckFactory(DjangoModelFactory):
     name = factory.Sequence(lambda n: f"boot-way-{n}")
 
 
-def write_log(build: Build, lines: list[str], per_chunk: int = 100) -> None:
+def write_log(build: Build, lines: Iterable[str], per_chunk: int = 100) -> None:
     """Append lines to a build's log, in chunks as the pipeline writes them."""
-    for number, start in enumerate(range(0, len(lines), per_chunk)):
-        LogChunk.objects.create(
-            build=build,
-            number=number,
-            first_line=start + 1,
-            text="\n".join(lines[start : start + per_chunk]) + "\n",
-        )
+    last = LogChunk.objects.filter(build=build).last()
+    number = last.number + 1 if last else 0
+    first = last.first_line + last.text.count("\n") if last else 1
+    waiting = list(lines)
+    while waiting:
+        some, waiting = waiting[:per_chunk], waiting[per_chunk:]
+        text = "\n".join(some) + "\n"
+        LogChunk.objects.create(build=build, number=number, first_line=first, text=text)
+        number += 1
+        first += len(some)
 
 
 def _lead(release: Release, *, state: str, at: datetime, reason: str, **how: Any) -> None:
