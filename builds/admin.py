@@ -89,7 +89,8 @@ class BuildInline(admin.TabularInline[Build, Release]):
     """The builds of a release."""
 
     model = Build
-    fields = readonly_fields = ["link", "variant", "attempt", "status", "error"]
+    fields = ["link", "variant", "attempt", "status", "error"]
+    readonly_fields = ["link", "variant", "attempt", "status", "error"]
     extra = 0
     can_delete = False
     show_change_link = True
@@ -98,7 +99,7 @@ class BuildInline(admin.TabularInline[Build, Release]):
         """Nobody adds one."""
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Release | None = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody changes one."""
         return False
 

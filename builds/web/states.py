@@ -146,8 +146,9 @@ def _building(builds: Sequence[Build], url: str) -> Making:
     return Making(f"building {percent}%", url, percent)
 
 
-def checks_in_words(checks: Sequence[Check]) -> str:
+def checks_in_words(found: Iterable[Check]) -> str:
     """The checks of a release as a count with words: booted in 1 of 1 ways, emulated."""
+    checks = list(found)
     if not any(check.has_passed or check.has_failed for check in checks):
         return "not checked"
     boots = [check for check in checks if check.name.startswith(BOOT)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
@@ -17,29 +17,17 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def admin():
+def admin() -> User:
     return UserFactory(username="root", admin=True)
 
 
 @pytest.fixture
-def as_admin(client: Client, admin):
+def as_admin(client: Client, admin: User) -> Client:
     client.force_login(admin)
     return client
 
 
-@pytest.fixture
-def folder(settings, tmp_path):
-    """A storage of this test's own."""
-    settings.STORAGES = settings.STORAGES | {
-        "artifacts": {
-            "BACKEND": "builds.storage.FolderStorage",
-            "OPTIONS": {"location": tmp_path},
-        }
-    }
-    return tmp_path
-
-
-def test_admin_triggers_a_rebuild_from_the_page_of_a_channel(as_admin: Client, admin):
+def test_admin_triggers_a_rebuild_from_the_page_of_a_channel(as_admin: Client, admin: User) -> None:
     channel = ChannelFactory(name="demo")
     assert "Rebuild all now" in text_of(as_admin.get("/channels/demo/"))
     response = as_admin.post("/channels/demo/trigger", follow=True)
@@ -53,7 +41,7 @@ def test_admin_triggers_a_rebuild_from_the_page_of_a_channel(as_admin: Client, a
     assert "demo is being built for x86_64-linux." in text_of(response)
 
 
-def test_admin_triggers_one_system_and_lands_on_its_draft(as_admin: Client):
+def test_admin_triggers_one_system_and_lands_on_its_draft(as_admin: Client) -> None:
     ChannelFactory(name="demo")
     response = as_admin.post("/channels/demo/trigger", {"system": "aarch64-linux"})
     draft = Release.objects.get()
@@ -63,14 +51,14 @@ def test_admin_triggers_one_system_and_lands_on_its_draft(as_admin: Client):
     assert Release.objects.count() == 1, "a draft in the making is the one that is asked for"
 
 
-def test_trigger_of_a_system_that_is_not_built_says_so(as_admin: Client):
+def test_trigger_of_a_system_that_is_not_built_says_so(as_admin: Client) -> None:
     ChannelFactory(name="demo", systems=[System.X86_64])
     response = as_admin.post("/channels/demo/trigger", {"system": "aarch64-linux"}, follow=True)
     assert "demo is not built for aarch64-linux" in text_of(response)
     assert not Release.objects.exists()
 
 
-def test_trigger_is_for_those_who_may(client: Client):
+def test_trigger_is_for_those_who_may(client: Client) -> None:
     ChannelFactory(name="demo")
     assert client.post("/channels/demo/trigger").status_code == 403
     client.force_login(UserFactory(is_staff=True))
@@ -85,7 +73,7 @@ def test_trigger_is_for_those_who_may(client: Client):
     assert Release.objects.count() == 2
 
 
-def test_trigger_wants_post_and_a_token(admin):
+def test_trigger_wants_post_and_a_token(admin: User) -> None:
     ChannelFactory(name="demo")
     client = Client(enforce_csrf_checks=True)
     client.force_login(admin)
@@ -96,7 +84,7 @@ def test_trigger_wants_post_and_a_token(admin):
     assert client.post("/channels/demo/trigger", token).status_code == 302
 
 
-def test_visitors_see_no_acts_and_get_no_cookie(client: Client):
+def test_visitors_see_no_acts_and_get_no_cookie(client: Client) -> None:
     ReleaseFactory(channel__name="demo", published=True)
     for url in ("/", "/channels/demo/", "/channels/demo/x86_64-linux/"):
         response = client.get(url)
@@ -104,12 +92,12 @@ def test_visitors_see_no_acts_and_get_no_cookie(client: Client):
         assert not response.cookies
 
 
-def test_dashboard_offers_staff_a_rebuild_of_each_cell(as_admin: Client):
+def test_dashboard_offers_staff_a_rebuild_of_each_cell(as_admin: Client) -> None:
     ChannelFactory(name="demo")
     assert text_of(as_admin.get("/")).count("Rebuild now") == 2
 
 
-def test_admin_action_triggers_selected_channels_and_links_to_the_drafts(as_admin: Client):
+def test_admin_action_triggers_selected_channels_and_links_to_the_drafts(as_admin: Client) -> None:
     chosen, left = ChannelFactory(name="demo"), ChannelFactory(name="other")
     response = as_admin.post(
         reverse("admin:builds_channel_changelist"),
@@ -123,7 +111,7 @@ def test_admin_action_triggers_selected_channels_and_links_to_the_drafts(as_admi
         assert f'href="{draft.get_absolute_url()}"' in response.content.decode()
 
 
-def test_admin_action_wants_the_permission_to_build(client: Client):
+def test_admin_action_wants_the_permission_to_build(client: Client) -> None:
     channel = ChannelFactory()
     user = UserFactory(is_staff=True)
     user.user_permissions.add(Permission.objects.get(codename="change_channel"))
@@ -135,7 +123,7 @@ def test_admin_action_wants_the_permission_to_build(client: Client):
     assert not Release.objects.exists()
 
 
-def test_withdrawing_wants_a_reason_and_rewrites_what_moves(as_admin: Client, folder):
+def test_withdrawing_wants_a_reason_and_rewrites_what_moves(as_admin: Client) -> None:
     channel = ChannelFactory(name="demo")
     old = ReleaseFactory(channel=channel, published=True, stored=True)
     bad = ReleaseFactory(channel=channel, published=True, stored=True)
@@ -154,7 +142,7 @@ def test_withdrawing_wants_a_reason_and_rewrites_what_moves(as_admin: Client, fo
     assert old.version.encode() in moving
 
 
-def test_withdrawing_twice_does_it_once(as_admin: Client, folder):
+def test_withdrawing_twice_does_it_once(as_admin: Client) -> None:
     bad = ReleaseFactory(published=True)
     url = reverse("admin:builds_release_withdraw", args=[bad.pk])
     as_admin.post(url, {"reason": "first"})
@@ -164,7 +152,7 @@ def test_withdrawing_twice_does_it_once(as_admin: Client, folder):
     assert bad.reason == "first"
 
 
-def test_cancelling_a_draft_stops_its_builds(as_admin: Client):
+def test_cancelling_a_draft_stops_its_builds(as_admin: Client) -> None:
     draft = ReleaseFactory(pinned=True, queue=False)
     running = BuildFactory(release=draft, running=True)
     waiting = BuildFactory(release=draft, variant="kexec-installer")
@@ -178,7 +166,7 @@ def test_cancelling_a_draft_stops_its_builds(as_admin: Client):
     assert running.cancel_requested_at is not None
 
 
-def test_acts_on_releases_want_their_permission(client: Client):
+def test_acts_on_releases_want_their_permission(client: Client) -> None:
     release = ReleaseFactory(published=True)
     user = UserFactory(is_staff=True)
     user.user_permissions.add(Permission.objects.get(codename="view_release"))
@@ -191,7 +179,7 @@ def test_acts_on_releases_want_their_permission(client: Client):
     assert "Withdraw" not in text_of(client.get(release.get_absolute_url()))
 
 
-def test_action_on_a_list_leads_to_the_page_that_asks(as_admin: Client):
+def test_action_on_a_list_leads_to_the_page_that_asks(as_admin: Client) -> None:
     release = ReleaseFactory(published=True)
     other = ReleaseFactory(published=True)
     url = reverse("admin:builds_release_changelist")
@@ -203,7 +191,7 @@ def test_action_on_a_list_leads_to_the_page_that_asks(as_admin: Client):
 
 
 @pytest.mark.parametrize("model", ["release", "build", "artifact", "check", "head"])
-def test_what_the_portal_made_is_read_only_in_the_admin(as_admin: Client, model: str):
+def test_what_the_portal_made_is_read_only_in_the_admin(as_admin: Client, model: str) -> None:
     release = ReleaseFactory(published=True)
     row = {
         "release": release,
@@ -219,7 +207,7 @@ def test_what_the_portal_made_is_read_only_in_the_admin(as_admin: Client, model:
     assert as_admin.get(reverse(f"admin:builds_{model}_add")).status_code == 403
 
 
-def test_channel_with_a_bad_name_is_refused_in_the_admin(as_admin: Client):
+def test_channel_with_a_bad_name_is_refused_in_the_admin(as_admin: Client) -> None:
     channel = ChannelFactory(name="demo", systems=())
     form = {
         "name": "latest",

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from builds.choices import System
+from builds.models import Build
 from builds.tests.factories import BuildFactory, ChannelFactory, ReleaseFactory
 from builds.tests.web.reading import text_of
 
 pytestmark = pytest.mark.django_db
 
 
-def page(client, build):
+def page(client: Client, build: Build) -> Any:
     response = client.get(f"/builds/{build.pk}/")
     assert response.status_code == 200
     return response
 
 
-def test_running_build_shows_stages_progress_and_refreshes(client: Client):
+def text_of_log(client: Client, build: Build) -> str:
+    response: Any = client.get(f"/builds/{build.pk}/log")
+    return b"".join(response.streaming_content).decode()
+
+
+def test_running_build_shows_stages_progress_and_refreshes(client: Client) -> None:
     build = BuildFactory(running=True, bytes_done=310 * 2**20, bytes_expected=1200 * 2**20)
     response = page(client, build)
     text, body = text_of(response), response.content.decode()
@@ -31,13 +39,13 @@ def test_running_build_shows_stages_progress_and_refreshes(client: Client):
     assert 'data-refresh="3"' in body
 
 
-def test_waiting_build_says_what_it_waits_for(client: Client):
+def test_waiting_build_says_what_it_waits_for(client: Client) -> None:
     assert "waits for a worker that builds for x86_64-linux" in text_of(
         page(client, BuildFactory())
     )
 
 
-def test_failed_build_begins_with_the_sentence_and_the_excerpt(client: Client):
+def test_failed_build_begins_with_the_sentence_and_the_excerpt(client: Client) -> None:
     response = page(client, BuildFactory(failed=True))
     text, body = text_of(response), response.content.decode()
     assert "failed while building" in text
@@ -47,20 +55,20 @@ def test_failed_build_begins_with_the_sentence_and_the_excerpt(client: Client):
     assert "data-refresh" not in body
 
 
-def test_cancelled_and_lost_builds_say_so_in_words(client: Client):
+def test_cancelled_and_lost_builds_say_so_in_words(client: Client) -> None:
     assert "Cancelled by an admin." in text_of(page(client, BuildFactory(cancelled=True)))
     lost = text_of(page(client, BuildFactory(lost=True)))
     assert "lost" in lost
     assert "has not been heard of since its lease ran out" in lost
 
 
-def test_build_that_was_asked_to_stop_says_so(client: Client):
+def test_build_that_was_asked_to_stop_says_so(client: Client) -> None:
     build = BuildFactory(running=True)
     build.cancel("enough", at=build.started_at)
     assert "It was asked to stop" in text_of(page(client, build))
 
 
-def test_attempts_link_to_each_other(client: Client):
+def test_attempts_link_to_each_other(client: Client) -> None:
     release = ReleaseFactory(pinned=True, queue=False)
     first = BuildFactory(release=release, lost=True)
     second = BuildFactory(release=release, running=True, attempt=2)
@@ -69,7 +77,7 @@ def test_attempts_link_to_each_other(client: Client):
     assert "attempt 2" in text_of(page(client, second))
 
 
-def test_log_is_text_whatever_it_holds(client: Client):
+def test_log_is_text_whatever_it_holds(client: Client) -> None:
     build = BuildFactory(
         running=True,
         log=[
@@ -93,7 +101,7 @@ def test_log_is_text_whatever_it_holds(client: Client):
     assert "\u202e" not in body
 
 
-def test_long_log_shows_its_end_with_the_true_line_numbers(client: Client):
+def test_long_log_shows_its_end_with_the_true_line_numbers(client: Client) -> None:
     build = BuildFactory(succeeded=True, log=[f"line {number}" for number in range(1, 2351)])
     response = page(client, build)
     body = response.content.decode()
@@ -104,29 +112,29 @@ def test_long_log_shows_its_end_with_the_true_line_numbers(client: Client):
     assert ">line 2350\n</span>" in body
 
 
-def test_endless_line_is_cut_on_the_page_but_whole_in_the_text(client: Client):
+def test_endless_line_is_cut_on_the_page_but_whole_in_the_text(client: Client) -> None:
     build = BuildFactory(succeeded=True, log=["x" * 10_000])
     assert "x" * 4_001 not in page(client, build).content.decode()
-    whole = b"".join(client.get(f"/builds/{build.pk}/log").streaming_content)
+    whole = text_of_log(client, build).encode()
     assert whole == b"x" * 10_000 + b"\n"
 
 
-def test_whole_log_is_plain_text_that_no_browser_guesses_at(client: Client):
+def test_whole_log_is_plain_text_that_no_browser_guesses_at(client: Client) -> None:
     build = BuildFactory(
         succeeded=True, log=["<b>one</b>", *(f"\x1b[32mline {n}\x1b[0m" for n in range(2, 301))]
     )
-    response = client.get(f"/builds/{build.pk}/log")
+    response: Any = client.get(f"/builds/{build.pk}/log")
     assert response["Content-Type"] == "text/plain; charset=utf-8"
     assert response["X-Content-Type-Options"] == "nosniff"
     lines = b"".join(response.streaming_content).decode().splitlines()
     assert lines == ["<b>one</b>", *(f"line {n}" for n in range(2, 301))]
 
 
-def test_build_without_a_log_says_so(client: Client):
+def test_build_without_a_log_says_so(client: Client) -> None:
     assert "Nothing was written yet." in text_of(page(client, BuildFactory()))
 
 
-def test_list_shows_running_then_waiting_then_ended(client: Client):
+def test_list_shows_running_then_waiting_then_ended(client: Client) -> None:
     release = ReleaseFactory(pinned=True, queue=False)
     BuildFactory(release=release, running=True)
     BuildFactory(release=release, variant="kexec-installer")
@@ -136,12 +144,12 @@ def test_list_shows_running_then_waiting_then_ended(client: Client):
     assert "The builder of initrd ended with exit code 1" in text
 
 
-def test_list_is_filtered_by_the_url(client: Client):
+def test_list_is_filtered_by_the_url(client: Client) -> None:
     demo = ReleaseFactory(channel__name="demo", pinned=True, queue=False)
     other = ReleaseFactory(channel__name="other", system=System.AARCH64, pinned=True, queue=False)
     mine, theirs = BuildFactory(release=demo, failed=True), BuildFactory(release=other, lost=True)
 
-    def shown(query):
+    def shown(query: str) -> list[Build]:
         body = client.get(f"/builds/?{query}").content.decode()
         return [build for build in (mine, theirs) if f'href="/builds/{build.pk}/"' in body]
 
@@ -153,7 +161,7 @@ def test_list_is_filtered_by_the_url(client: Client):
     assert shown("status=nonsense&system=nonsense") == [mine, theirs]
 
 
-def test_list_has_pages_that_keep_the_filter(client: Client):
+def test_list_has_pages_that_keep_the_filter(client: Client) -> None:
     release = ReleaseFactory(channel__name="demo", pinned=True, queue=False)
     for attempt in range(1, 53):
         BuildFactory(release=release, failed=True, attempt=attempt)
@@ -164,7 +172,9 @@ def test_list_has_pages_that_keep_the_filter(client: Client):
     assert client.get("/builds/?page=nonsense").status_code == 200
 
 
-def test_number_of_queries_does_not_grow_with_builds(client: Client, django_assert_num_queries):
+def test_number_of_queries_does_not_grow_with_builds(
+    client: Client, django_assert_num_queries: Any
+) -> None:
     for _ in range(2):
         BuildFactory(failed=True)
     with django_assert_num_queries(5):
@@ -175,7 +185,7 @@ def test_number_of_queries_does_not_grow_with_builds(client: Client, django_asse
         client.get("/builds/")
 
 
-def test_channel_shows_its_source_slot_and_history_per_system(client: Client):
+def test_channel_shows_its_source_slot_and_history_per_system(client: Client) -> None:
     channel = ChannelFactory(name="demo", flake="path:images/mini", end_of_life="2020-06-30")
     for _ in range(12):
         ReleaseFactory(channel=channel, published=True)
@@ -191,10 +201,10 @@ def test_channel_shows_its_source_slot_and_history_per_system(client: Client):
     assert "all architectures" in alone
 
 
-def test_number_of_queries_does_not_grow_with_history(client: Client):
+def test_number_of_queries_does_not_grow_with_history(client: Client) -> None:
     channel = ChannelFactory(name="demo", systems=[System.X86_64])
 
-    def queries():
+    def queries() -> int:
         with CaptureQueriesContext(connection) as context:
             client.get("/channels/demo/")
         return len(context)

@@ -36,11 +36,11 @@ def contrast(one: str, other: str) -> float:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("ground", GROUNDS)
 @pytest.mark.parametrize("text", TEXTS)
-def test_text_can_be_read(scheme: str, text: str, ground: str):
+def test_text_can_be_read(scheme: str, text: str, ground: str) -> None:
     palette = palettes()[scheme]
     assert contrast(palette[text], palette[ground]) >= 4.5
 
 
-def test_dark_says_every_colour_that_light_says():
+def test_dark_says_every_colour_that_light_says() -> None:
     both = palettes()
     assert set(both["light"]) == set(both["dark"])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -19,16 +20,16 @@ pytestmark = pytest.mark.django_db
 X86, ARM = System.X86_64, System.AARCH64
 
 
-def days_ago(days):
+def days_ago(days: int) -> datetime:
     return timezone.now() - timedelta(days=days)
 
 
-def test_dashboard_without_channels_says_what_to_do(client: Client):
+def test_dashboard_without_channels_says_what_to_do(client: Client) -> None:
     text = text_of(client.get("/"))
     assert "No channel is set up" in text
 
 
-def test_channel_without_release_waits_for_its_slot_or_a_click_and_says_so(client: Client):
+def test_channel_without_release_waits_for_its_slot_or_a_click_and_says_so(client: Client) -> None:
     ChannelFactory(name="nixos-unstable")
     text = text_of(client.get("/"))
     assert "not built yet waits for its slot on Sunday 03:00 UTC or an admin's click" in text
@@ -36,14 +37,14 @@ def test_channel_without_release_waits_for_its_slot_or_a_click_and_says_so(clien
     assert "Nothing of nixos-unstable is published for x86_64-linux yet" in text
 
 
-def test_inactive_channel_waits_for_a_click_only(client: Client):
+def test_inactive_channel_waits_for_a_click_only(client: Client) -> None:
     ChannelFactory(is_active=False)
     text = text_of(client.get("/"))
     assert "waits for an admin's click" in text
     assert "built by hand only" in text
 
 
-def test_before_anything_is_published_the_first_build_is_what_one_sees(client: Client):
+def test_before_anything_is_published_the_first_build_is_what_one_sees(client: Client) -> None:
     ChannelFactory(name="nixos-26.05", is_default=True)
     draft = ReleaseFactory(channel=ChannelFactory(name="demo"), pinned=True, queue=False)
     BuildFactory(release=draft, running=True)
@@ -53,7 +54,7 @@ def test_before_anything_is_published_the_first_build_is_what_one_sees(client: C
     assert draft.get_absolute_url() in response.content.decode()
 
 
-def test_published_release_stands_with_command_digest_size_and_checks(client: Client):
+def test_published_release_stands_with_command_digest_size_and_checks(client: Client) -> None:
     release = ReleaseFactory(
         channel__name="nixos-26.05",
         published=True,
@@ -75,14 +76,14 @@ def test_published_release_stands_with_command_digest_size_and_checks(client: Cl
     assert exact in response.content.decode()
 
 
-def test_kvm_is_told_from_emulation(client: Client):
+def test_kvm_is_told_from_emulation(client: Client) -> None:
     release = ReleaseFactory(published=True)
     release.checks.update(accelerator="kvm")
     CheckFactory(release=release, name="boot-other", passed=True, accelerator="kvm")
     assert "booted in 2 of 2 ways, with KVM" in text_of(client.get("/"))
 
 
-def test_tabs_work_as_links_without_javascript(client: Client):
+def test_tabs_work_as_links_without_javascript(client: Client) -> None:
     ReleaseFactory(channel__name="nixos-26.05", channel__is_default=True, published=True)
     demo = ReleaseFactory(channel__name="demo", system=ARM, published=True)
     body = client.get("/").content.decode()
@@ -109,7 +110,7 @@ def test_tabs_work_as_links_without_javascript(client: Client):
         "?" + "x" * 3000,
     ],
 )
-def test_what_the_url_asks_for_and_nobody_knows_gives_the_usual(client: Client, query: str):
+def test_what_the_url_asks_for_and_nobody_knows_gives_the_usual(client: Client, query: str) -> None:
     ReleaseFactory(channel__name="demo", published=True)
     response = client.get(f"/{query}")
     assert response.status_code == 200
@@ -117,7 +118,7 @@ def test_what_the_url_asks_for_and_nobody_knows_gives_the_usual(client: Client, 
     assert "<script>&" not in response.content.decode()
 
 
-def test_default_channel_comes_first_and_another_where_it_has_nothing(client: Client):
+def test_default_channel_comes_first_and_another_where_it_has_nothing(client: Client) -> None:
     default = ChannelFactory(name="nixos-26.05", is_default=True, position=9)
     ReleaseFactory(channel__name="demo", published=True)
     assert "Boot demo on" in text_of(client.get("/"))
@@ -125,13 +126,13 @@ def test_default_channel_comes_first_and_another_where_it_has_nothing(client: Cl
     assert "Boot nixos-26.05 on" in text_of(client.get("/"))
 
 
-def test_channel_of_aarch64_only_is_shown_on_aarch64(client: Client):
+def test_channel_of_aarch64_only_is_shown_on_aarch64(client: Client) -> None:
     channel = ChannelFactory(name="arm-only", systems=[ARM])
     ReleaseFactory(channel=channel, system=ARM, published=True)
     assert "Boot arm-only on aarch64" in text_of(client.get("/"))
 
 
-def test_failed_build_leaves_the_release_before_and_says_why(client: Client):
+def test_failed_build_leaves_the_release_before_and_says_why(client: Client) -> None:
     channel = ChannelFactory()
     good = ReleaseFactory(channel=channel, published=True, at=days_ago(3))
     bad = ReleaseFactory(
@@ -144,7 +145,7 @@ def test_failed_build_leaves_the_release_before_and_says_why(client: Client):
     assert 'class="cell bar bad"' in response.content.decode()
 
 
-def test_failure_older_than_the_head_is_history(client: Client):
+def test_failure_older_than_the_head_is_history(client: Client) -> None:
     channel = ChannelFactory()
     ReleaseFactory(channel=channel, failed=True, at=days_ago(10))
     ReleaseFactory(channel=channel, published=True, at=days_ago(1))
@@ -153,20 +154,20 @@ def test_failure_older_than_the_head_is_history(client: Client):
     assert "1 published, 1 failed" in response.content.decode()
 
 
-def test_first_build_that_failed_says_so_and_what_comes_next(client: Client):
+def test_first_build_that_failed_says_so_and_what_comes_next(client: Client) -> None:
     ReleaseFactory(failed=True, at=days_ago(1), reason="The source could not be evaluated: oh.")
     text = text_of(client.get("/"))
     assert "last build failed: The source could not be evaluated: oh; waits for its slot" in text
 
 
-def test_old_release_is_called_stale_by_its_true_age(client: Client):
+def test_old_release_is_called_stale_by_its_true_age(client: Client) -> None:
     ReleaseFactory(published=True, at=days_ago(9))
     body = client.get("/").content.decode()
     assert "9 days old" in body
     assert 'class="cell bar warn"' in body
 
 
-def test_release_whose_source_did_not_move_is_not_stale(client: Client):
+def test_release_whose_source_did_not_move_is_not_stale(client: Client) -> None:
     channel = ChannelFactory()
     ReleaseFactory(channel=channel, published=True, at=days_ago(20))
     ReleaseFactory(channel=channel, skipped=True, at=days_ago(2))
@@ -176,7 +177,7 @@ def test_release_whose_source_did_not_move_is_not_stale(client: Client):
     assert "checked 2 days ago: nothing new" in text
 
 
-def test_withdrawn_release_is_told_beside_the_one_in_its_place(client: Client):
+def test_withdrawn_release_is_told_beside_the_one_in_its_place(client: Client) -> None:
     channel = ChannelFactory()
     old = ReleaseFactory(channel=channel, published=True, at=days_ago(5))
     new = ReleaseFactory(channel=channel, published=True, at=days_ago(2))
@@ -186,7 +187,7 @@ def test_withdrawn_release_is_told_beside_the_one_in_its_place(client: Client):
     assert f"/{old.version}/" in text
 
 
-def test_end_of_life_is_said_in_words(client: Client):
+def test_end_of_life_is_said_in_words(client: Client) -> None:
     ChannelFactory(end_of_life=date(2020, 6, 30))
     ChannelFactory(end_of_life=date(2099, 6, 30))
     text = text_of(client.get("/"))
@@ -194,7 +195,7 @@ def test_end_of_life_is_said_in_words(client: Client):
     assert "end of life on 30 June 2099" in text
 
 
-def test_release_in_the_making_shows_the_progress_of_its_builds(client: Client):
+def test_release_in_the_making_shows_the_progress_of_its_builds(client: Client) -> None:
     channel = ChannelFactory()
     ReleaseFactory(channel=channel, published=True)
     draft = ReleaseFactory(channel=channel, pinned=True)
@@ -210,14 +211,16 @@ def test_release_in_the_making_shows_the_progress_of_its_builds(client: Client):
     assert "building 25%" in text_of(client.get("/"))
 
 
-def test_system_that_a_channel_has_not_is_said(client: Client):
+def test_system_that_a_channel_has_not_is_said(client: Client) -> None:
     ChannelFactory(systems=[X86])
     ChannelFactory()
     assert "not built for this architecture" in text_of(client.get("/"))
 
 
-def test_number_of_queries_does_not_grow_with_channels(client: Client, django_assert_num_queries):
-    def fill():
+def test_number_of_queries_does_not_grow_with_channels(
+    client: Client, django_assert_num_queries: Any
+) -> None:
+    def fill() -> None:
         channel = ChannelFactory()
         for system in System:
             ReleaseFactory(channel=channel, system=system, published=True, at=days_ago(9))
@@ -238,7 +241,7 @@ def test_number_of_queries_does_not_grow_with_channels(client: Client, django_as
         client.get("/")
 
 
-def test_a_week_has_one_square_and_twelve_are_shown():
+def test_a_week_has_one_square_and_twelve_are_shown() -> None:
     channel = ChannelFactory(systems=[X86])
     for days in (1, 8, 80, 90):
         ReleaseFactory(channel=channel, published=True, at=days_ago(days))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -21,11 +22,11 @@ from builds.tests.web.reading import text_of
 pytestmark = pytest.mark.django_db
 
 
-def days_ago(days):
+def days_ago(days: int) -> datetime:
     return timezone.now() - timedelta(days=days)
 
 
-def test_published_release_gives_commands_files_and_papers(client: Client):
+def test_published_release_gives_commands_files_and_papers(client: Client) -> None:
     release = ReleaseFactory(
         channel__name="demo", published=True, version="26.05.1", at=days_ago(2)
     )
@@ -48,18 +49,18 @@ def test_published_release_gives_commands_files_and_papers(client: Client):
     assert "published 2 days ago" in text
 
 
-def test_sizes_are_in_words_with_the_bytes_in_the_title(client: Client):
+def test_sizes_are_in_words_with_the_bytes_in_the_title(client: Client) -> None:
     release = ReleaseFactory(published=True, sizes={Role.INITRD: 327_417_856})
     body = client.get(release.get_absolute_url()).content.decode()
     assert '<span title="327,417,856 bytes">312 MiB</span>' in body
 
 
-def test_release_built_without_the_sandbox_says_so_plainly(client: Client):
+def test_release_built_without_the_sandbox_says_so_plainly(client: Client) -> None:
     release = ReleaseFactory(published=True, sandboxed=False)
     assert "Built without Nix's sandbox" in text_of(client.get(release.get_absolute_url()))
 
 
-def test_checks_show_verdict_seconds_and_what_they_ran_on(client: Client):
+def test_checks_show_verdict_seconds_and_what_they_ran_on(client: Client) -> None:
     release = ReleaseFactory(published=True)
     CheckFactory(
         release=release, name="boot-kvm", passed=True, accelerator="kvm", console="login: \x1b[1mhi"
@@ -70,7 +71,7 @@ def test_checks_show_verdict_seconds_and_what_they_ran_on(client: Client):
     assert "login: hi" in text
 
 
-def test_failed_release_says_what_happened_and_what_is_still_the_latest(client: Client):
+def test_failed_release_says_what_happened_and_what_is_still_the_latest(client: Client) -> None:
     channel = ChannelFactory()
     good = ReleaseFactory(channel=channel, published=True, at=days_ago(9))
     bad = ReleaseFactory(
@@ -89,7 +90,7 @@ def test_failed_release_says_what_happened_and_what_is_still_the_latest(client: 
     assert "curl" not in text
 
 
-def test_withdrawn_release_names_its_successor_and_links_no_file(client: Client):
+def test_withdrawn_release_names_its_successor_and_links_no_file(client: Client) -> None:
     channel = ChannelFactory()
     old = ReleaseFactory(channel=channel, published=True, at=days_ago(9))
     bad = ReleaseFactory(
@@ -101,7 +102,7 @@ def test_withdrawn_release_names_its_successor_and_links_no_file(client: Client)
     assert "/releases/download/" not in response.content.decode()
 
 
-def test_older_release_points_to_the_latest_and_both_turn_to_each_other(client: Client):
+def test_older_release_points_to_the_latest_and_both_turn_to_each_other(client: Client) -> None:
     channel = ChannelFactory()
     old = ReleaseFactory(channel=channel, published=True, at=days_ago(9))
     new = ReleaseFactory(channel=channel, published=True, at=days_ago(2))
@@ -112,7 +113,7 @@ def test_older_release_points_to_the_latest_and_both_turn_to_each_other(client: 
     assert f"older: {old.version}" in text_of(client.get(new.get_absolute_url()))
 
 
-def test_draft_shows_progress_refreshes_and_moves_to_its_name(client: Client):
+def test_draft_shows_progress_refreshes_and_moves_to_its_name(client: Client) -> None:
     draft = ReleaseFactory()
     url = f"/releases/drafts/{draft.pk}/"
     response = client.get(url)
@@ -127,7 +128,7 @@ def test_draft_shows_progress_refreshes_and_moves_to_its_name(client: Client):
     assert "building 41%" in text_of(client.get(named.get_absolute_url()))
 
 
-def test_skipped_draft_says_that_nothing_moved(client: Client):
+def test_skipped_draft_says_that_nothing_moved(client: Client) -> None:
     draft = ReleaseFactory(skipped=True)
     response = client.get(f"/releases/drafts/{draft.pk}/")
     assert "nothing new" in text_of(response)
@@ -135,7 +136,7 @@ def test_skipped_draft_says_that_nothing_moved(client: Client):
     assert "data-refresh" not in response.content.decode()
 
 
-def test_latest_shows_the_head_and_is_canonical_to_it(client: Client):
+def test_latest_shows_the_head_and_is_canonical_to_it(client: Client) -> None:
     release = ReleaseFactory(channel__name="demo", published=True)
     response = client.get("/channels/demo/x86_64-linux/")
     assert release.version in text_of(response)
@@ -143,7 +144,7 @@ def test_latest_shows_the_head_and_is_canonical_to_it(client: Client):
     assert canonical in response.content.decode()
 
 
-def test_latest_without_a_release_is_404_and_says_when_the_next_build_is(client: Client):
+def test_latest_without_a_release_is_404_and_says_when_the_next_build_is(client: Client) -> None:
     channel = ChannelFactory(name="demo", systems=[System.X86_64])
     response = client.get("/channels/demo/x86_64-linux/")
     assert response.status_code == 404
@@ -168,7 +169,7 @@ def test_latest_without_a_release_is_404_and_says_when_the_next_build_is(client:
         "/nothing/here",
     ],
 )
-def test_what_is_not_there_is_a_404_in_the_portals_look(client: Client, url: str):
+def test_what_is_not_there_is_a_404_in_the_portals_look(client: Client, url: str) -> None:
     ChannelFactory(name="demo")
     response = client.get(url)
     assert response.status_code == 404
@@ -176,7 +177,7 @@ def test_what_is_not_there_is_a_404_in_the_portals_look(client: Client, url: str
     assert "css/tokens.css" in response.content.decode()
 
 
-def test_folder_on_this_machine_is_not_shown(client: Client):
+def test_folder_on_this_machine_is_not_shown(client: Client) -> None:
     release = ReleaseFactory(published=True)
     type(release).objects.filter(pk=release.pk).update(
         flake="path:/srv/portal/images", overrides={"nixpkgs": "path:/home/me/nixpkgs"}
@@ -187,14 +188,16 @@ def test_folder_on_this_machine_is_not_shown(client: Client):
     assert "a folder on this portal" in text
 
 
-def test_name_of_the_admin_is_for_staff_only(client: Client):
+def test_name_of_the_admin_is_for_staff_only(client: Client) -> None:
     release = ReleaseFactory(published=True, triggered_by=UserFactory(username="mallory"))
     assert "mallory" not in text_of(client.get(release.get_absolute_url()))
     client.force_login(UserFactory(admin=True))
     assert "mallory" in text_of(client.get(release.get_absolute_url()))
 
 
-def test_number_of_queries_does_not_grow_with_files(client: Client, django_assert_max_num_queries):
+def test_number_of_queries_does_not_grow_with_files(
+    client: Client, django_assert_max_num_queries: Any
+) -> None:
     release = ReleaseFactory(published=True)
     with django_assert_max_num_queries(9):
         client.get(release.get_absolute_url())
