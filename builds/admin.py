@@ -20,6 +20,7 @@ from django.utils.safestring import SafeString
 from builds import pipeline
 from builds.models import Artifact, Build, Channel, Check, Head, Release, Target
 from builds.web.acts import MAY_TRIGGER, may_withdraw, rebuild
+from builds.web.states import release_name
 from builds.web.words import short_digest, size
 
 Row = TypeVar("Row", bound=Model)
@@ -88,7 +89,8 @@ class BuildInline(admin.TabularInline[Build, Release]):
     """The builds of a release."""
 
     model = Build
-    fields = readonly_fields = ["link", "variant", "attempt", "status", "error"]
+    fields = ["link", "variant", "attempt", "status", "error"]
+    readonly_fields = ["link", "variant", "attempt", "status", "error"]
     extra = 0
     can_delete = False
     show_change_link = True
@@ -97,7 +99,7 @@ class BuildInline(admin.TabularInline[Build, Release]):
         """Nobody adds one."""
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Release | None = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody changes one."""
         return False
 
@@ -121,13 +123,19 @@ class ReasonForm(forms.Form):
 class ReleaseAdmin(ReadOnlyAdmin[Release]):
     """Releases: read here, withdrawn and cancelled with a reason."""
 
-    list_display = ["__str__", "status", "trigger", "created_at", "published_at", "page"]
+    list_display = ["name", "channel", "system", "status", "trigger", "created_at", "page"]
+    list_per_page = 50
     list_filter = ["status", "channel", "system", "trigger"]
     list_select_related = ["channel"]
     search_fields = ["version", "revision"]
     date_hierarchy = "created_at"
     inlines = [BuildInline]
     actions = ["withdraw_selected", "cancel_selected"]
+
+    @admin.display(description="release", ordering="version")
+    def name(self, release: Release) -> str:
+        """Its version, or what stands for it."""
+        return release_name(release)
 
     @admin.display(description="page")
     def page(self, release: Release) -> SafeString:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 from collections.abc import Collection, Iterator, Sequence
 from functools import cache
+from pathlib import Path
 from typing import IO
 
 # Strongest first. --mount-proc matters: with the outer /proc, Nix writes the uid map of its
@@ -21,6 +22,9 @@ _CONTAINMENTS: tuple[tuple[str, ...], ...] = (
     ("setpriv", "--pdeathsig", "KILL"),
     (),
 )
+
+
+_NAMESPACE_END = 3.0
 
 
 @cache
@@ -71,10 +75,30 @@ def stop(process: subprocess.Popen[bytes], grace: float = 4.0) -> None:
     It has `grace` seconds to end by itself on SIGTERM; then everything left of it is killed.
     """
     _signal_group(process, signal.SIGTERM)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(grace)
+    if not _ends_within(process, grace):
+        _kill_namespace(process)
     _signal_group(process, signal.SIGKILL)
     process.wait()
+
+
+def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+    return process.returncode is not None
+
+
+def _kill_namespace(process: subprocess.Popen[bytes]) -> None:
+    """Kill the first process of the namespace and let unshare wait for the namespace's end.
+
+    Killing unshare as well would be as deadly, but then nobody could tell when all are gone.
+    """
+    if "unshare" not in containment():
+        return
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    with contextlib.suppress(OSError):
+        for child in children.read_text().split():
+            os.kill(int(child), signal.SIGKILL)
+        _ends_within(process, _NAMESPACE_END)
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:

@@ -36,9 +36,11 @@ def move_on(release: Release) -> None:
 @shared_task(name="plan")
 def plan(release_id: int) -> None:
     """Pin a draft and queue its builds."""
-    release = Release.objects.select_related("channel").get(pk=release_id)
-    pipeline.pin(release, pipeline.builder(), at=timezone.now())
-    move_on(release)
+    release = _fresh(release_id)
+    with pipeline.holding(release, _worker()) as is_ours:
+        if is_ours:
+            pipeline.pin(release, pipeline.builder(), at=timezone.now())
+    move_on(_fresh(release_id))
 
 
 @shared_task(name="build")
@@ -60,7 +62,10 @@ def check(check_id: int) -> None:
 @shared_task(name="publish")
 def publish(release_id: int) -> None:
     """Publish a draft whose checks have all passed."""
-    pipeline.publish(_fresh(release_id), at=timezone.now())
+    release = _fresh(release_id)
+    with pipeline.holding(release, _worker()) as is_ours:
+        if is_ours:
+            pipeline.publish(release, at=timezone.now())
 
 
 @shared_task(name="schedule")
@@ -82,6 +87,8 @@ def _send(step: Step) -> None:
         current_app.send_task(step.task, args=[step.row], queue=step.queue, countdown=step.delay)
     except OperationalError as error:
         logger.warning("%s %s waits for the broker: %s", step.task, step.row, error)
+    else:
+        pipeline.note_sent(step, at=timezone.now())
 
 
 def _is_waiting(step: Step, steps: list[Step]) -> bool:

@@ -69,7 +69,7 @@ def _ipxe(release: Release, base: str) -> BootCommand:
         text=f"chain --autofree {url}",
         files=tuple(a for a in release.artifacts.all() if a.role in {Role.KERNEL, Role.INITRD}),
         verifies=False,
-        note="Type at the iPXE prompt after `dhcp`, or put the address into your DHCP server. It "
+        note="Type at the iPXE prompt after “dhcp”, or put the address into your DHCP server. It "
         "loads kernel and initrd of one release, unverified.",
     )
 

@@ -85,9 +85,11 @@ class NixCalls:
         """Why this machine can't isolate builds, in Nix's words; "" where it can.
 
         Asked with a derivation of no use instead of by letting the real build fail: where the
-        real one is in the store already, Nix would build nothing and say nothing.
+        real one is in the store already, Nix would build nothing and say nothing. No cache can
+        have it, and asking one that can't be reached takes seconds.
         """
         arguments = ["build", "--no-link", "--impure", *sandbox(on=True)]
+        arguments += ["--option", "substituters", ""]
         _, relay = self._run([*arguments, "--expr", _SANDBOX_PROBE], Silence())
         said = "\n".join([*relay.log.errors, *relay.tail])
         refusals = (line for line in said.splitlines() if _NO_SANDBOX.search(line))
@@ -101,7 +103,7 @@ class NixCalls:
         except FileNotFoundError as missing:
             raise BuilderUnavailable(
                 f"The program {self.settings.program} is not installed on this worker; install "
-                "Nix (Debian's nix-bin, or the installer that nixos.org offers)."
+                "Nix (Debian's package nix-bin, or Nix's own installer)."
             ) from missing
         relay.tell_progress()
         return ended, relay

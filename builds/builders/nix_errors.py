@@ -77,6 +77,17 @@ _RULES = (
     _Rule(
         BuilderUnavailable,
         re.compile(
+            r"['\"]/nix/(?:var|store)\b.*: "
+            r"(?:Permission denied|Operation not permitted|Read-only file system)"
+        ),
+        lambda log: (
+            f"This user may not use the Nix store ({log.summary}); start nix-daemon, or run "
+            "the worker as the user that owns the store."
+        ),
+    ),
+    _Rule(
+        BuilderUnavailable,
+        re.compile(
             r"unable to download|[Cc]ould(?:n't| not) resolve host|[Tt]imed out|Connection refused"
             r"|Network is unreachable|unable to access '|some substitutes .* failed"
         ),

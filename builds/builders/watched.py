@@ -150,6 +150,7 @@ def run(command: Sequence[str], watch: Watch, on_line: Callable[[bytes], None]) 
     Raises BuildCancelled or BuildTimedOut after everything that it started is gone, and
     FileNotFoundError where it is not on PATH. What `on_line` raises ends the program too.
     """
+    watch.check(heard=time.monotonic())
     pipe = subprocess.PIPE
     with processes.running(command, stdout=pipe, stderr=pipe) as process:
         streams = _Streams(process, on_line)

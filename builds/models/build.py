@@ -70,6 +70,9 @@ class Build(Leased):
     )
     stage = models.CharField(max_length=10, choices=Stage, blank=True, editable=False)
 
+    sent_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When it was handed to the broker."
+    )
     queued_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True, editable=False)
     finished_at = models.DateTimeField(null=True, blank=True, editable=False)

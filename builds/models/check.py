@@ -47,6 +47,9 @@ class Check(Leased):
         max_length=10, blank=True, help_text="kvm, or tcg where it was emulated."
     )
     console = models.TextField(blank=True, help_text="The end of what the machine printed.")
+    sent_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When it was handed to the broker."
+    )
     started_at = models.DateTimeField(null=True, blank=True, editable=False)
     finished_at = models.DateTimeField(null=True, blank=True, editable=False)
 

@@ -16,6 +16,11 @@ class LeaseLost(Exception):
     """The row is somebody else's by now; whoever sees this must stop and write nothing."""
 
 
+def is_free() -> models.Q:
+    """The rows that nobody holds, or whose holder has not been heard of for a whole lease."""
+    return models.Q(lease_until=None) | models.Q(lease_until__lt=Now())
+
+
 def lease_end() -> models.expressions.Combinable:
     """When a lease taken or renewed now ends, by the database's clock."""
     return models.ExpressionWrapper(Now() + LEASE, output_field=models.DateTimeField())
@@ -54,6 +59,10 @@ class Leased(models.Model):
         written = self._rows().filter(held, pk=self.pk, fence=self.fence).update(**fields)
         if not written:
             raise LeaseLost(f"{self._meta.verbose_name} {self.pk} is no longer ours")
+
+    def let_go(self) -> None:
+        """Give the lease back, if it is still this instance's."""
+        self._rows().filter(pk=self.pk, fence=self.fence).update(lease_until=None)
 
     def _rows(self) -> models.QuerySet[Self]:
         return models.QuerySet(type(self))

@@ -15,6 +15,7 @@ from django.urls import reverse
 from builds import storage
 from builds.choices import BuildStatus, ReleaseStatus, System, Trigger
 from builds.models.channel import Channel
+from builds.models.lease import Leased, is_free, lease_end
 
 if TYPE_CHECKING:
     from builds.builders.base import Pin
@@ -72,8 +73,11 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
         return self.filter(status__in=[ReleaseStatus.PUBLISHED, ReleaseStatus.WITHDRAWN])
 
 
-class Release(models.Model):
-    """One set of artifacts for one channel on one system."""
+class Release(Leased):
+    """One set of artifacts for one channel on one system.
+
+    Its lease is held by who plans or publishes it.
+    """
 
     channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="releases")
     system = models.CharField(max_length=20, choices=System)
@@ -162,6 +166,14 @@ class Release(models.Model):
             return reverse("release-detail", args=[self.channel.name, self.version, self.system])
         return reverse("draft-detail", args=[self.pk])
 
+    def hold(self, worker: str) -> bool:
+        """Take this draft to plan or publish it; false where somebody else is at it."""
+        return self.take(worker, is_free() & Q(status=ReleaseStatus.DRAFT))
+
+    def beat(self) -> None:
+        """Say that the worker is alive; raises LeaseLost where the draft is no longer ours."""
+        self.write(Q(status=ReleaseStatus.DRAFT), lease_until=lease_end())
+
     # State changes. Each takes the row by a condition, so that doing it twice does it once.
 
     def pin(self, pin: Pin, *, at: datetime) -> bool:
@@ -170,7 +182,7 @@ class Release(models.Model):
             try:
                 with transaction.atomic():
                     return self._change(
-                        Q(status=ReleaseStatus.DRAFT, pinned_at=None),
+                        Q(status=ReleaseStatus.DRAFT, pinned_at=None, fence=self.fence),
                         flake=pin.flake,
                         overrides=dict(pin.overrides),
                         revision=pin.revision,
@@ -203,7 +215,7 @@ class Release(models.Model):
         """
         with transaction.atomic():
             changed = self._change(
-                Q(status=ReleaseStatus.DRAFT),
+                Q(status=ReleaseStatus.DRAFT, fence=self.fence),
                 status=ReleaseStatus.PUBLISHED,
                 published_at=at,
                 finished_at=at,

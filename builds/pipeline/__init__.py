@@ -1,8 +1,9 @@
 """The way of a release: plan, build, store, check, publish."""
 
-from builds.pipeline.advance import Step, advance
+from builds.pipeline.advance import Step, advance, note_sent
 from builds.pipeline.checks import run_check
 from builds.pipeline.documents import boot_script, moving_files
+from builds.pipeline.heartbeat import holding
 from builds.pipeline.plan import pin, trigger, trigger_due
 from builds.pipeline.publish import publish, write_moving
 from builds.pipeline.reconcile import reconcile
@@ -13,7 +14,9 @@ __all__ = [
     "advance",
     "boot_script",
     "builder",
+    "holding",
     "moving_files",
+    "note_sent",
     "pin",
     "publish",
     "reconcile",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from builds.choices import BuildStatus
-from builds.models import Build, Release
+from builds.models import Build, Check, Release
 
 SECONDS_BEFORE_RETRY = 30
 
@@ -21,9 +21,12 @@ class Step:
     delay: float = 0
 
 
-def advance(release: Release, *, at: datetime) -> list[Step]:
-    """Move a draft on as far as its rows allow; what is left for workers to do."""
-    if not release.is_draft:
+def advance(release: Release, *, at: datetime, again: bool = False) -> list[Step]:
+    """Move a draft on as far as its rows allow; what is left for workers to do.
+
+    What was handed to the broker before is left out, unless `again` is true.
+    """
+    if not release.is_draft or _is_held(release, at):
         return []
     if release.pinned_at is None:
         return [Step("plan", release.pk)]
@@ -35,11 +38,24 @@ def advance(release: Release, *, at: datetime) -> list[Step]:
         _give_up(release, broken, at)
         return []
     if any(build.status != BuildStatus.SUCCEEDED for build in builds):
-        return [_build_step(build) for build in builds if build.status == BuildStatus.QUEUED]
-    return _after_builds(release, at)
+        waiting = (build for build in builds if build.status == BuildStatus.QUEUED)
+        return [_build_step(build) for build in waiting if again or build.sent_at is None]
+    return _after_builds(release, at, again=again)
 
 
-def _after_builds(release: Release, at: datetime) -> list[Step]:
+def note_sent(step: Step, *, at: datetime) -> None:
+    """Note that the broker has been given a step."""
+    rows = {"build": Build.objects.all(), "check": Check.objects.all()}.get(step.task)
+    if rows is not None:
+        rows.filter(pk=step.row).update(sent_at=at)
+
+
+def _is_held(release: Release, at: datetime) -> bool:
+    """Whether somebody is planning or publishing it right now."""
+    return release.lease_until is not None and release.lease_until > at
+
+
+def _after_builds(release: Release, at: datetime, *, again: bool) -> list[Step]:
     checks = list(release.checks.all())
     failed = next((check for check in checks if check.has_failed), None)
     if failed is not None:
@@ -48,7 +64,11 @@ def _after_builds(release: Release, at: datetime) -> list[Step]:
     if all(check.has_passed for check in checks):
         return [Step("publish", release.pk)]
     waiting = release.checks.waiting()
-    return [Step("check", check.pk, queue="check") for check in waiting]
+    return [
+        Step("check", check.pk, queue="check")
+        for check in waiting
+        if again or check.sent_at is None
+    ]
 
 
 def _retry(builds: list[Build]) -> None:

@@ -12,7 +12,7 @@ from django.conf import settings
 
 from builds.choices import Role, System, Verdict
 from builds.emulator.machine import Machine
-from builds.emulator.watch import BootResult, boot
+from builds.emulator.watch import BootCancelled, BootResult, boot
 from builds.models import Artifact, Check, LeaseLost, Release
 from builds.pipeline.heartbeat import Heartbeat
 from builds.storage import artifacts
@@ -30,7 +30,7 @@ def run_check(check: Check, *, worker: str) -> None:
         return
     try:
         with Heartbeat(check) as heart:
-            result = CHECKS[check.name](check.release, lambda: heart.lost)
+            result = _result(check, lambda: heart.lost)
         check.conclude(
             result.verdict,
             result.reason,
@@ -38,8 +38,18 @@ def run_check(check: Check, *, worker: str) -> None:
             accelerator=result.accelerator,
             console=result.console.replace("\0", ""),
         )
-    except LeaseLost:
+    except (LeaseLost, BootCancelled):
         logger.warning("%s was given to another worker; this one stops", check)
+
+
+def _result(check: Check, cancelled: Callable[[], bool]) -> BootResult:
+    run = CHECKS.get(check.name)
+    if run is None:
+        return _not_possible(f"This portal knows no check called {check.name}.")
+    try:
+        return run(check.release, cancelled)
+    except OSError as error:
+        return _not_possible(f"The stored files could not be read: {error}")
 
 
 def boot_netboot_direct(release: Release, cancelled: Callable[[], bool]) -> BootResult:

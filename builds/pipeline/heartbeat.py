@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Protocol, Self
 
 from django.db import DatabaseError, connection
 
-from builds.models import HEARTBEAT, LeaseLost
+from builds.models import HEARTBEAT, LeaseLost, Release
 
 logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def holding(release: Release, worker: str) -> Iterator[bool]:
+    """Hold a draft while it is planned or published; false where somebody else is at it."""
+    if not release.hold(worker):
+        yield False
+        return
+    try:
+        with Heartbeat(release):
+            yield True
+    finally:
+        release.let_go()
 
 
 class Beating(Protocol):

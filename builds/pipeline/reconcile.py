@@ -22,7 +22,7 @@ def reconcile(*, at: datetime) -> list[Step]:
             logger.warning("%s waits again", check)
     finish_moving()
     drafts = Release.objects.drafts().select_related("channel")
-    return [step for release in drafts for step in advance(release, at=at)]
+    return [step for release in drafts for step in advance(release, at=at, again=True)]
 
 
 def finish_moving() -> None:

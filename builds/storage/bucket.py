@@ -66,7 +66,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
         except FileNotFoundError:
             return None
 
-    def local_path(self, key: str) -> Path | None:  # noqa: ARG002 - the protocol's shape
+    def local_path(self, key: str) -> Path | None:
         """See ArtifactStorage."""
         return None
 

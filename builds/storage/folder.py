@@ -20,11 +20,18 @@ INCOMING = ".incoming"
 
 
 class FileRange(SlicedFile):  # type: ignore[misc]  # WhiteNoise has no types
-    """A part of an open file, with its descriptor at the part's start."""
+    """A part of an open file, with its descriptor at the part's start.
+
+    A server that sends by the descriptor stops at Content-Length, and seeks to where it stopped.
+    """
 
     def fileno(self) -> int:
-        """The descriptor: a server that sends by it must stop at Content-Length."""
+        """The file's own descriptor."""
         return int(self.fileobj.fileno())
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move the file's own position, counted from the file's start."""
+        return int(self.fileobj.seek(offset, whence))
 
 
 class FolderStorage(FileSystemStorage):

@@ -22,6 +22,7 @@ register.filter("sentence", words.sentence)
 register.filter("public_ref", words.public_ref)
 register.filter("plain", logs.plain)
 register.filter("accelerator", states.accelerator_in_words)
+register.filter("release_name", states.release_name)
 register.filter("check_state", states.check_state)
 
 

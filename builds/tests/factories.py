@@ -1,8 +1,9 @@
+# mypy: allow-subclassing-any
 """Real rows for tests; they go through the models' own verbs where there are any.
 
     ReleaseFactory()                 a draft that waits to be planned
     ReleaseFactory(pinned=True)      with a version, waiting builds and waiting checks
-    ReleaseFactory(published=True)   with builds, artifacts and checks that passed; the head names it
+    ReleaseFactory(published=True)   with all that belongs to it; the head names it
     ReleaseFactory(failed=True), (withdrawn=True), (cancelled=True), (skipped=True)
     BuildFactory(running=True), (failed=True), (cancelled=True), (lost=True), (succeeded=True)
 
@@ -16,11 +17,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import factory
 from django.contrib.auth import get_user_model
-from factory.django import DjangoModelFactory
 
 from builds import pipeline
 from builds.builders.base import Pin
@@ -29,12 +28,20 @@ from builds.models import Artifact, Build, Channel, Check, LogChunk, Release, Ta
 from builds.pipeline import documents
 from builds.storage import artifacts
 
+if TYPE_CHECKING:
+    # factory-boy's own types say that calling a factory gives a factory.
+    factory: Any
+    DjangoModelFactory: Any
+else:
+    import factory
+    from factory.django import DjangoModelFactory
+
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)  # a Sunday
 BOOT_CHECK = "boot-netboot-direct"
 TWO_VARIANTS = (Variant.NETBOOT, Variant.KEXEC_INSTALLER)
 
 
-class UserFactory(DjangoModelFactory[Any]):
+class UserFactory(DjangoModelFactory):
     """A user; `admin=True` may do everything."""
 
     class Meta:
@@ -46,7 +53,7 @@ class UserFactory(DjangoModelFactory[Any]):
     username = factory.Sequence(lambda n: f"user{n}")
 
 
-class ChannelFactory(DjangoModelFactory[Channel]):
+class ChannelFactory(DjangoModelFactory):
     """A channel; `systems=` and `variants=` say what its targets are."""
 
     class Meta:
@@ -73,7 +80,7 @@ class ChannelFactory(DjangoModelFactory[Channel]):
         return channel
 
 
-class TargetFactory(DjangoModelFactory[Target]):
+class TargetFactory(DjangoModelFactory):
     """One variant of a channel on one system."""
 
     class Meta:
@@ -85,7 +92,7 @@ class TargetFactory(DjangoModelFactory[Target]):
     attribute = "packages.{system}.{variant}"
 
 
-class ReleaseFactory(DjangoModelFactory[Release]):
+class ReleaseFactory(DjangoModelFactory):
     """A release as its traits say; see the module."""
 
     class Meta:
@@ -136,7 +143,7 @@ class ReleaseFactory(DjangoModelFactory[Release]):
         return release
 
 
-class ArtifactFactory(DjangoModelFactory[Artifact]):
+class ArtifactFactory(DjangoModelFactory):
     """One file; size and digest are those of `content`, which `stored=True` writes."""
 
     class Meta:
@@ -162,7 +169,7 @@ class ArtifactFactory(DjangoModelFactory[Artifact]):
         return artifact
 
 
-class BuildFactory(DjangoModelFactory[Build]):
+class BuildFactory(DjangoModelFactory):
     """One attempt at the netboot of a pinned draft; `log=` are its lines."""
 
     class Meta:
@@ -233,7 +240,7 @@ class BuildFactory(DjangoModelFactory[Build]):
         return build
 
 
-class CheckFactory(DjangoModelFactory[Check]):
+class CheckFactory(DjangoModelFactory):
     """One check of a pinned draft; waiting unless told otherwise."""
 
     class Meta:
@@ -255,15 +262,18 @@ class CheckFactory(DjangoModelFactory[Check]):
     name = factory.Sequence(lambda n: f"boot-way-{n}")
 
 
-def write_log(build: Build, lines: list[str], per_chunk: int = 100) -> None:
+def write_log(build: Build, lines: Iterable[str], per_chunk: int = 100) -> None:
     """Append lines to a build's log, in chunks as the pipeline writes them."""
-    for number, start in enumerate(range(0, len(lines), per_chunk)):
-        LogChunk.objects.create(
-            build=build,
-            number=number,
-            first_line=start + 1,
-            text="\n".join(lines[start : start + per_chunk]) + "\n",
-        )
+    last = LogChunk.objects.filter(build=build).last()
+    number = last.number + 1 if last else 0
+    first = last.first_line + last.text.count("\n") if last else 1
+    waiting = list(lines)
+    while waiting:
+        some, waiting = waiting[:per_chunk], waiting[per_chunk:]
+        text = "\n".join(some) + "\n"
+        LogChunk.objects.create(build=build, number=number, first_line=first, text=text)
+        number += 1
+        first += len(some)
 
 
 def _lead(release: Release, *, state: str, at: datetime, reason: str, **how: Any) -> None:

@@ -85,7 +85,9 @@ def _usual_row(matrix: Matrix) -> Row | None:
 
 
 def _usual_cell(cells: Iterable[Cell]) -> Cell | None:
-    return min(cells, key=lambda cell: (_distance(cell), cell.system != System.X86_64), default=None)
+    return min(
+        cells, key=lambda cell: (_distance(cell), cell.system != System.X86_64), default=None
+    )
 
 
 def _distance(cell: Cell) -> int:

@@ -16,6 +16,7 @@ from builds.web.states import Making, State
 from builds.web.words import age, counted, sentence, slot, span
 
 WEEKS = 12
+NOTHING = "nothing"
 WEEK = timedelta(days=7)
 FRESH_FOR = timedelta(days=8)  # a week, and a day for the build and a retry
 
@@ -55,7 +56,19 @@ class Cell:
     making: Making | None
     aftermath: Aftermath | None
     absence: str
-    """Why there is no release, as the end of a sentence; "" where there is one."""
+    """What the first release waits for; "" where there is one or it is in the making."""
+
+    @property
+    def name(self) -> str:
+        """What the cell is called: a version, or that there is none yet."""
+        if self.release is not None and self.release.version is not None:
+            return self.release.version
+        return "no release yet" if self.making else self.state.word
+
+    @property
+    def has_history(self) -> bool:
+        """Whether any of the last weeks brought something."""
+        return any(week.outcome != NOTHING for week in self.weeks)
 
     @property
     def bar(self) -> str:
@@ -204,7 +217,7 @@ class _Found:
 
     def _absence(self, channel: Channel, making: Making | None, after: Aftermath | None) -> str:
         if making is not None:
-            return making.word
+            return ""
         waits = waits_for(channel, at=self._at)
         return f"{after.words}; {waits}" if after else waits
 
@@ -252,23 +265,21 @@ _ORDER = ("published", "failed", "withdrawn", "unchanged")
 def _outcome(release: Release) -> str:
     if release.was_skipped:
         return "unchanged"
-    return release.status if release.status in _ORDER else "nothing"
+    return release.status if release.status in _ORDER else NOTHING
 
 
 def _best(outcomes: set[str]) -> str:
-    return next((outcome for outcome in _ORDER if outcome in outcomes), "nothing")
+    return next((outcome for outcome in _ORDER if outcome in outcomes), NOTHING)
 
 
 def _week_title(number: int, outcomes: set[str]) -> str:
     when = {0: "this week", 1: "last week"}.get(number, f"{number} weeks ago")
-    return f"{when}: {', '.join(sorted(outcomes - {'nothing'})) or 'no release'}"
+    return f"{when}: {', '.join(sorted(outcomes - {NOTHING})) or 'no release'}"
 
 
 def _weeks_in_words(weeks: Iterable[Week]) -> str:
     outcomes = [week.outcome for week in weeks]
-    words = [
-        f"{outcomes.count(outcome)} {outcome}" for outcome in _ORDER if outcome in outcomes
-    ]
+    words = [f"{outcomes.count(outcome)} {outcome}" for outcome in _ORDER if outcome in outcomes]
     return f"the last {counted(WEEKS, 'week')}: {', '.join(words) or 'no release'}"
 
 

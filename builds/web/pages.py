@@ -77,9 +77,7 @@ def latest_detail(request: HttpRequest, channel: str, system: str) -> HttpRespon
 
 
 @require_safe
-def release_detail(
-    request: HttpRequest, channel: str, version: str, system: str
-) -> HttpResponse:
+def release_detail(request: HttpRequest, channel: str, version: str, system: str) -> HttpResponse:
     """One release."""
     releases = Release.objects.named(channel, version).with_files()
     return _release(request, get_object_or_404(releases, system=system))
@@ -138,9 +136,7 @@ def build_detail(request: HttpRequest, pk: int) -> HttpResponse:
 def build_log(request: HttpRequest, pk: int) -> HttpResponseBase:
     """The whole log of a build as plain text."""
     build = get_object_or_404(Build, pk=pk)
-    response = StreamingHttpResponse(
-        logs.whole(build), content_type="text/plain; charset=utf-8"
-    )
+    response = StreamingHttpResponse(logs.whole(build), content_type="text/plain; charset=utf-8")
     response["X-Content-Type-Options"] = "nosniff"
     return response
 

@@ -35,16 +35,17 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """How far a draft is; `percent` is None where nobody can know it."""
+    """How far a draft is; `percent` is None where nobody can know it, `waits` where none works."""
 
     word: str
-    percent: int | None
     url: str
+    percent: int | None = None
+    waits: bool = False
 
     @property
     def state(self) -> State:
         """The same as a state."""
-        return State(Tone.BUSY, "half", self.word)
+        return State(Tone.QUIET, "ring", self.word) if self.waits else _busy(self.word)
 
 
 PUBLISHED = State(Tone.GOOD, "disc", "published")
@@ -66,6 +67,13 @@ def stale(words: str) -> State:
     return State(Tone.WARN, "triangle", words)
 
 
+def release_name(release: Release) -> str:
+    """What a release is called on its pages: its version, or what stands for it."""
+    if release.version:
+        return release.version
+    return "not named yet" if release.is_draft else "without a version"
+
+
 def release_state(release: Release) -> State:
     """How a release stands; of a draft, how far its builds and checks are."""
     if release.is_draft:
@@ -84,7 +92,7 @@ def build_state(build: Build) -> State:
     running, failed = _STAGES.get(Stage(build.stage), ("", "")) if build.stage else ("", "")
     return {
         BuildStatus.QUEUED: State(Tone.QUIET, "ring", "waiting"),
-        BuildStatus.RUNNING: State(Tone.BUSY, "half", _with_percent(running or "running", build)),
+        BuildStatus.RUNNING: _busy(_with_percent(running or "running", build)),
         BuildStatus.SUCCEEDED: State(Tone.GOOD, "disc", "succeeded"),
         BuildStatus.FAILED: State(Tone.BAD, "square", failed or "failed"),
         BuildStatus.CANCELLED: CANCELLED,
@@ -99,7 +107,9 @@ def check_state(check: Check) -> State:
     if check.has_failed:
         return State(Tone.BAD, "square", check.get_verdict_display())
     if check.verdict == Verdict.RUNNING:
-        return State(Tone.BUSY, "half", check.get_verdict_display())
+        return _busy(check.get_verdict_display())
+    if not check.release.is_draft:
+        return State(Tone.QUIET, "dash", "not run")
     return State(Tone.QUIET, "ring", check.get_verdict_display())
 
 
@@ -114,31 +124,33 @@ def making(release: Release) -> Making:
     url = release.get_absolute_url()
     builds = newest_attempts(release.builds.all())
     if release.pinned_at is None or not builds:
-        return Making("waits to be planned", None, url)
+        return Making("waits to be planned", url, waits=True)
     if any(build.status != BuildStatus.SUCCEEDED for build in builds):
         return _building(builds, url)
     checks = list(release.checks.all())
     if all(check.has_passed for check in checks):
-        return Making("publishing", None, url)
+        return Making("publishing", url)
     number = sum(check.has_passed for check in checks) + 1
-    waits = not any(check.verdict == Verdict.RUNNING for check in checks)
-    if waits:
-        return Making("waits to be checked", None, url)
-    return Making(f"checking, {min(number, len(checks))} of {len(checks)}", None, url)
+    if not any(check.verdict == Verdict.RUNNING for check in checks):
+        return Making("waits to be checked", url, waits=True)
+    return Making(f"checking, {min(number, len(checks))} of {len(checks)}", url)
 
 
 def _building(builds: Sequence[Build], url: str) -> Making:
     running = [build for build in builds if build.status == BuildStatus.RUNNING]
     if not running:
-        return Making("waits for a worker", None, url)
+        return Making("waits for a worker", url, waits=True)
     percent = sum(build.percent for build in builds) // len(builds)
     if all(build.stage == Stage.EVALUATE for build in running) and not percent:
-        return Making("evaluating", None, url)
-    return Making(f"building {percent}%", percent, url)
+        return Making("evaluating", url)
+    return Making(f"building {percent}%", url, percent)
 
 
-def checks_in_words(checks: Sequence[Check]) -> str:
+def checks_in_words(found: Iterable[Check]) -> str:
     """The checks of a release as a count with words: booted in 1 of 1 ways, emulated."""
+    checks = list(found)
+    if not any(check.has_passed or check.has_failed for check in checks):
+        return "not checked"
     boots = [check for check in checks if check.name.startswith(BOOT)]
     others = [check for check in checks if not check.name.startswith(BOOT)]
     parts = []
@@ -149,12 +161,16 @@ def checks_in_words(checks: Sequence[Check]) -> str:
         passed = [check for check in others if check.has_passed]
         noun = "other check" if boots else "check"
         parts.append(f"{len(passed)} of {counted(len(others), noun)} passed")
-    return "; ".join(parts) or "not checked"
+    return "; ".join(parts)
 
 
 def accelerator_in_words(accelerator: str) -> str:
     """What a boot ran on: with KVM, or emulated."""
     return {"kvm": "with KVM", "tcg": "emulated"}.get(accelerator, accelerator)
+
+
+def _busy(word: str) -> State:
+    return State(Tone.BUSY, "half", word)
 
 
 def _accelerated(passed: Sequence[Check]) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timedelta
 
 from django.utils.timezone import localtime
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB")
+_STEP = 1024
+_ROUNDS_UP = 0.004  # 1000 KiB is better said as 1.0 MiB
+_WHOLE_FROM = 100
 _SPANS = (
     # shown in this unit up to this many of it
     (timedelta(minutes=1), "minute", 90),
@@ -21,11 +25,8 @@ LONGEST_SENTENCE = 180
 
 def span(length: timedelta) -> str:
     """A length of time in one unit: 5 minutes, 2 days, 7 months."""
-    for unit, name, most in _SPANS:
-        count = int(length / unit)
-        if count < most:
-            break
-    return f"{count} {name}" if count == 1 else f"{count} {name}s"
+    unit, name, _ = next(each for each in _SPANS if length / each[0] < each[2])
+    return counted(int(length / unit), name)
 
 
 def age(since: datetime, *, at: datetime) -> str:
@@ -52,13 +53,12 @@ def slot(when: datetime) -> str:
 
 def size(count: float) -> str:
     """Bytes in the unit that fits: 312.4 MiB."""
-    if count < 1024:
-        return "1 byte" if count == 1 else f"{int(count)} bytes"
-    for unit in _UNITS:
-        count /= 1024
-        if count < 1000:
-            break
-    return f"{count:.1f} {unit}" if count < 100 else f"{count:.0f} {unit}"
+    if count < _STEP:
+        return counted(int(count), "byte")
+    power = min(int(math.log(count, _STEP) + _ROUNDS_UP), len(_UNITS))
+    digits = count / _STEP**power
+    unit = _UNITS[power - 1]
+    return f"{digits:.1f} {unit}" if digits < _WHOLE_FROM else f"{digits:.0f} {unit}"
 
 
 def clock(seconds: float) -> str:

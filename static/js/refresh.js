@@ -4,7 +4,9 @@
 const main = document.querySelector("main[data-refresh]");
 if (main) later(main.dataset.refresh);
 
-for (const log of document.querySelectorAll("[data-follow]")) log.scrollTop = log.scrollHeight;
+if (!location.hash) {
+  for (const log of document.querySelectorAll("[data-follow]")) log.scrollTop = log.scrollHeight;
+}
 
 function later(seconds) {
   setTimeout(look, Number(seconds) * 1000, seconds);

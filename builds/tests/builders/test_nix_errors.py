@@ -54,6 +54,12 @@ def told(*errors: str, tail: tuple[str, ...] = (), code: int = 1) -> BuilderErro
             BuilderUnavailable,
             "remote builder",
         ),
+        (
+            "could not set permissions on '/nix/var/nix/profiles' to 755: Operation not permitted",
+            BuilderUnavailable,
+            "may not use the Nix store",
+        ),
+        (f"opening file '{STORE}-source/x.nix': No such file", EvaluationFailed, "x.nix"),
         ("attribute 'x' missing\n at /flake.nix:3:1", EvaluationFailed, "attribute 'x' missing"),
         ("\n  … while evaluating x\n  error: infinite recursion", EvaluationFailed, "evaluat"),
     ],

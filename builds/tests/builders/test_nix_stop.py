@@ -114,6 +114,14 @@ def test_program_deaf_to_sigterm_is_killed_within_ten_seconds(mark: str) -> None
     assert marked_processes(mark) == []
 
 
+def test_build_that_is_cancelled_before_it_starts_starts_nothing(
+    builder: NixBuilder, request_for: Requests, sink: Memory
+) -> None:
+    with pytest.raises(BuildCancelled):
+        builder.build(request_for(NETBOOT, cancelled=lambda: True))
+    assert sink.lines == []
+
+
 def test_error_of_the_sink_ends_the_build_too(mark: str) -> None:
     def refuse(line: bytes) -> None:
         raise RuntimeError(line)

@@ -115,6 +115,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
         os.killpg(process.pid, signal.SIGINT)
         process.wait(30)
         shutil.rmtree(portal.data_dir, ignore_errors=True)
+    assert "Traceback" not in portal.log.read_text(errors="replace"), portal.tail
 
 
 @pytest.fixture(scope="session")

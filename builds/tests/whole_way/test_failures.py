@@ -91,7 +91,6 @@ def trigger_and_wait(portal: Portal) -> str:
     """The page of a new release of the channel, once it has failed."""
     said = portal.manage("trigger", "moody", "--system", SYSTEM)
     [path] = [word for word in said.split() if "drafts/" in word]
-    path = path[path.index("/drafts/") :]
 
     def failed() -> str | None:
         page = portal.get(path)
