@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from builds import pipeline
+from builds import broker, pipeline
 from builds.models import Build, Check, Release
 from builds.pipeline import Step, advance
 from builds.points import point
@@ -84,7 +84,8 @@ def schedule() -> None:
 def reconcile() -> None:
     """Find what was lost and move it on."""
     steps = pipeline.reconcile(at=timezone.now())
-    enqueue(step for step in steps if not _is_waiting(step, steps))
+    there = {queue: broker.waiting(queue) for queue in {step.queue for step in steps}}
+    enqueue(step for step in steps if (step.task, step.row) not in there[step.queue])
 
 
 @worker_ready.connect
@@ -104,17 +105,6 @@ def _send(step: Step) -> None:
         point("enqueue: sent")
         pipeline.note_sent(step, at=timezone.now())
         point("enqueue: noted")
-
-
-def _is_waiting(step: Step, steps: list[Step]) -> bool:
-    """Whether the step's queue holds a message for every step that waits for that queue."""
-    wanted = sum(other.queue == step.queue for other in steps)
-    try:
-        with current_app.connection_for_read() as connection:
-            queue = connection.SimpleQueue(step.queue)
-            return queue.qsize() >= wanted
-    except OperationalError:
-        return False
 
 
 def _fresh(release_id: int) -> Release:
