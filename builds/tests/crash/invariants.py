@@ -43,6 +43,10 @@ def watch_ends() -> None:
             )
             for statement in _trigger(f"crash_{name}", table, when, note):
                 cursor.execute(statement)
+        when = f"OLD.status = '{ReleaseStatus.PUBLISHED}' AND NEW.published_at <> OLD.published_at"
+        note = "INSERT INTO crash_changes VALUES ('release ' || OLD.id || ' was published twice')"
+        for statement in _trigger("crash_twice", "builds_release", when, note):
+            cursor.execute(statement)
 
 
 def _trigger(name: str, table: str, when: str, note: str) -> list[str]:

@@ -51,14 +51,13 @@ def main(folder: Path, database: str, port: int, s3: dict[str, str]) -> None:
 
 
 def _environment(world: World, s3: dict[str, str]) -> None:
-    storage = world.disk.path / "storage"
     os.environ.update(
         {
             "DJANGO_SETTINGS_MODULE": "builds.tests.crash.settings",
             "DATA_DIR": str(world.folder / "data"),
             "DATABASE_URL": world.database.url,
             "REDIS_URL": f"redis+socket://{world.redis.socket}",
-            "CRASH_STORAGE": str(storage),
+            "CRASH_STORAGE": str(world.disk.storage),
             "CRASH_LOG": str(world.folder / "log"),
             "TMPDIR": str(world.folder),
             "BUILD_RETRY_SECONDS": "1",
@@ -138,57 +137,49 @@ class Lane:
     def _disturb(self, case: Case, victim: Process, wrong: list[str]) -> None:
         match case.fault:
             case "kill":
-                self._finish(wrong, self._fork(case))
+                self._finish(case, wrong)
             case "stop":
-                self._finish(wrong, self._fork(case))
+                self._finish(case, wrong)
                 self._wake(victim, wrong)
+                self._finish(case, wrong)
             case "meet":
                 self._meet(case, victim, wrong)
             case fault:
                 with self._world.broken(fault):
                     victim.go_on()
                     self._until(lambda: False, [], OUTAGE)
-                self._finish(wrong, victim, self._fork(case))
+                self._finish(case, wrong, victim)
 
     def _meet(self, case: Case, victim: Process, wrong: list[str]) -> None:
+        """Wake the paused worker while the one that took over is at its own point."""
         other = self._fork(case, case.other, 1, "hold")
-        if self._until(lambda: other.reached() or self._rows.ended(), wrong) and not (
-            self._rows.ended()
-        ):
-            self._wake(victim, wrong, look=False)
-            with contextlib.suppress(OSError):
-                other.go_on()
-            victim = other
-            third = self._fork(case)
-            self._finish(wrong, other, third)
-            return
+        self._until(lambda: other.reached() or self._rows.ended(), wrong)
+        self._wake(victim, wrong)
         with contextlib.suppress(OSError):
             other.go_on()
-        self._finish(wrong, other)
-        self._wake(victim, wrong)
+        self._finish(case, wrong, other)
 
-    def _wake(self, victim: Process, wrong: list[str], *, look: bool = True) -> None:
+    def _wake(self, victim: Process, wrong: list[str]) -> None:
         """Let the paused worker do what it had begun, to its end."""
         victim.stop.touch()
         os.kill(victim.pid, signal.SIGCONT)
         if not self._until(victim.gone, wrong):
             wrong.append("the late worker does not come to an end")
-        if look:
-            self._rows.settle()
-            wrong += [f"after the late worker: {what}" for what in self._rows.wrongs()]
 
-    def _finish(self, wrong: list[str], *workers: Process) -> None:
-        """Wait for the release's end, let the workers finish what they do, and look."""
+    def _finish(self, case: Case, wrong: list[str], *workers: Process) -> None:
+        """With one more worker, let the release come to its end; then look at everything."""
+        crew = [*workers, self._fork(case)]
         self._until(self._rows.whole, wrong)
-        for worker in workers:
+        for worker in crew:
             worker.stop.touch()
-        for worker in workers:
+        for worker in crew:
             if not self._until(worker.gone, wrong, 10):
                 wrong.append("a worker does not come to an end")
-        self._rows.settle()
         wrong += self._rows.wrongs()
 
-    def _until(self, condition: Callable[[], bool], wrong: list[str], most: float = DEADLINE) -> bool:
+    def _until(
+        self, condition: Callable[[], bool], wrong: list[str], most: float = DEADLINE
+    ) -> bool:
         """Wait for a condition, reading meanwhile what everybody may read."""
         deadline = time.monotonic() + most
         while time.monotonic() < deadline:

@@ -14,7 +14,6 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management import call_command
 from django.db import Error, connections
-from django.utils import timezone
 
 from builds import pipeline, points, processes, tasks
 from builds.builders.base import Builder, BuildOutput, BuildRequest, Pin, Source
@@ -101,9 +100,7 @@ class Rows:
 
     def _first(self) -> Release:
         """A release that is the latest before the one that is disturbed."""
-        [release] = pipeline.trigger(
-            self.channel, [System(SYSTEM)], why=Trigger.ADMIN, forced=True
-        )
+        [release] = pipeline.trigger(self.channel, [System(SYSTEM)], why=Trigger.ADMIN, forced=True)
         stop = self._folder / "stop-first"
         pid = fork(lambda: serve(stop, lambda: None))
         while not Release.objects.published().filter(pk=release.pk).exists():
@@ -160,10 +157,6 @@ class Rows:
         """Whether it has ended and nothing is left to do."""
         return self.ended() and not self.wrongs(collected=False)
 
-    def settle(self) -> None:
-        """What the minutely tick does, once more."""
-        pipeline.reconcile(at=timezone.now())
-
     def wrongs(self, *, collected: bool = True) -> list[str]:
         """What is wrong; only once it has ended are orphans collected first."""
         return invariants.wrongs(self.before, self.keys if collected else None)
@@ -182,5 +175,5 @@ class Rows:
                 Bucket=os.environ["CRASH_BUCKET"]
             )
             return [item["Key"] for page in pages for item in page.get("Contents", [])]
-        root = Path(os.environ["CRASH_STORAGE"])
+        root = Path(os.environ["CRASH_STORAGE"]).resolve()
         return [str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()]

@@ -58,7 +58,7 @@ POINTS = {
 FOLDER_ONLY = frozenset({"storage: block written", "storage: copied, not named"})
 
 KILLS = ("kill", "stop", "meet")
-FAULTS = ("redis", "database", "disk")
+FAULTS = ("redis", "database", "disk", "storage-gone")
 STORAGE_FAULTS = ("storage-error", "storage-hang", "storage-half")
 
 

@@ -38,7 +38,16 @@ class Redis:
         self._process.wait()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        words = ["--port", "0", "--unixsocket", str(self.socket), "--save", "", "--appendonly", "no"]
+        words = [
+            "--port",
+            "0",
+            "--unixsocket",
+            str(self.socket),
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ]
         words += ["--dir", str(self._folder)]
         process = subprocess.Popen(
             [program(), *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -122,7 +131,25 @@ class Disk:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "disk"
         self.path.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "crash", self.path], check=True)
+        options = ["-t", "tmpfs", "-o", f"size={DISK}"]
+        subprocess.run(["mount", *options, "crash", self.path], check=True)
+        (self.path / "files").mkdir()
+        self.storage = self.path / "storage"
+        self._lead("files")
+
+    @contextlib.contextmanager
+    def gone(self) -> Iterator[None]:
+        """Let the storage's folder lead to nowhere, as where a mount is missing."""
+        self._lead("/nowhere/files")
+        try:
+            yield
+        finally:
+            self._lead("files")
+
+    def _lead(self, target: str) -> None:
+        new = self.path / "new"
+        new.symlink_to(target)
+        new.replace(self.storage)
 
     @contextlib.contextmanager
     def full(self) -> Iterator[None]:
@@ -158,6 +185,8 @@ class World:
                 stack.callback(self.redis.lose, 0)
             elif fault == "database":
                 stack.enter_context(self.database.away())
+            elif fault == "storage-gone":
+                stack.enter_context(self.disk.gone())
             elif fault == "disk":
                 stack.enter_context(self.disk.full())
             else:
