@@ -40,9 +40,9 @@ def settle(release: Release) -> None:
     """
     for artifact in release.artifacts.exclude(build=None).exclude(role=Role.IPXE):
         point("settle: before a file")
-        artifacts().settle(
-            staging_key(artifact.build_id, artifact.name), release.key(artifact.name)
-        )
+        assert artifact.build_id is not None, "those without a build are left out"
+        staged = staging_key(artifact.build_id, artifact.name)
+        artifacts().settle(staged, release.key(artifact.name))
     point("settle: all there")
 
 

@@ -16,7 +16,7 @@ from builds.pipeline.publish import is_told
 from builds.storage import INCOMING, artifacts, channel_key
 
 NAMES_AT_LEAST = 3
-_STAYS = {
+_STAYS: dict[str, tuple[str, str, list[str], list[str]]] = {
     "build": ("builds_build", "status", sorted(BuildStatus.final()), []),
     "release": (
         "builds_release",
@@ -53,10 +53,10 @@ def _trigger(name: str, table: str, when: str, note: str) -> list[str]:
     if connection.vendor == "sqlite":
         return [f"CREATE TRIGGER {name} AFTER UPDATE ON {table} WHEN {when} BEGIN {note}; END"]
     body = f"BEGIN {note}; RETURN NEW; END"
+    make = f"CREATE TRIGGER {name} AFTER UPDATE ON {table} FOR EACH ROW WHEN ({when})"
     return [
         f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$",
-        f"CREATE TRIGGER {name} AFTER UPDATE ON {table} FOR EACH ROW WHEN ({when}) "
-        f"EXECUTE FUNCTION {name}()",
+        f"{make} EXECUTE FUNCTION {name}()",
     ]
 
 

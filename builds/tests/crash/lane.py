@@ -11,22 +11,22 @@ import json
 import logging
 import os
 import select
-import shutil
 import signal
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from builds.tests.crash.matrix import Case, Result
-from builds.tests.crash.world import World, wait_for
+from builds.tests.crash.matrix import IN_TRANSACTION, Case, Result
+from builds.tests.crash.world import World
 
 DEADLINE = 25.0
 OUTAGE = 1.0
+LOOK_EVERY = 0.4
+PAUSE = 3.0  # seconds, longer than a lease
 SLOT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 MARK = "CRASH_MARK"
 
@@ -101,7 +101,7 @@ class Process:
 class Lane:
     """Plays cases in its world."""
 
-    def __init__(self, world: World, rows: "Rows") -> None:  # type: ignore[name-defined]  # noqa: F821
+    def __init__(self, world: World, rows: Rows) -> None:  # type: ignore[name-defined]  # noqa: F821
         self._world = world
         self._rows = rows
         self._number = 0
@@ -139,7 +139,10 @@ class Lane:
             case "kill":
                 self._finish(case, wrong)
             case "stop":
-                self._finish(case, wrong)
+                if self._world.database.locks and case.point in IN_TRANSACTION:
+                    self._until(lambda: False, wrong, PAUSE)
+                else:
+                    self._finish(case, wrong)
                 self._wake(victim, wrong)
                 self._finish(case, wrong)
             case "meet":
@@ -182,12 +185,15 @@ class Lane:
     ) -> bool:
         """Wait for a condition, reading meanwhile what everybody may read."""
         deadline = time.monotonic() + most
+        look = 0.0
         while time.monotonic() < deadline:
             with contextlib.suppress(*self._rows.AWAY):
                 if condition():
                     return True
-                wrong += self._rows.torn()
-            time.sleep(0.03)
+                if time.monotonic() > look:  # every file is hashed
+                    wrong += self._rows.torn()
+                    look = time.monotonic() + LOOK_EVERY
+            time.sleep(0.05)
         return False
 
     def _fork(self, case: Case, point: str = "", nth: int = 0, act: str = "") -> Process:

@@ -9,8 +9,8 @@ from botocore.config import Config
 from portal.settings import *  # noqa: F403
 from portal.settings import DATABASES, LOGGING, STORAGES
 
-LEASE_SECONDS = 1.6
-HEARTBEAT_SECONDS = 0.3
+LEASE_SECONDS: float = 1.6  # type: ignore[no-redef]
+HEARTBEAT_SECONDS: float = 0.3  # type: ignore[no-redef]
 NIX_OFFLINE = True
 LOGGING["handlers"] = {
     "file": {
@@ -27,6 +27,10 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 0.5,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; "
         "PRAGMA foreign_keys=ON; PRAGMA busy_timeout=500;",
+    }
+else:
+    DATABASES["default"]["OPTIONS"] = {
+        "options": "-c lock_timeout=1s -c idle_in_transaction_session_timeout=1500"
     }
 STORAGES["artifacts"] = {
     "BACKEND": "builds.storage.FolderStorage",

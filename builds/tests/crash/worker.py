@@ -23,12 +23,12 @@ from celery import current_app
 from django.conf import settings
 from django.db import close_old_connections, connections
 
-from builds import points, tasks
+from builds import tasks
 
 logger = logging.getLogger(__name__)
 
 QUEUES = ("default", "check", "build.x86_64-linux", "build.aarch64-linux")
-RECONCILE_EVERY = 0.3
+RECONCILE_EVERY = 0.4
 
 
 class Armed:
@@ -84,7 +84,7 @@ def serve(stop: Path, arrive: Callable[[], Any]) -> None:
             _do("reconcile", tasks.reconcile)
         for name, arguments in _due(later) or _messages(broker, later):
             _do(name, current_app.tasks[name], *arguments)
-        time.sleep(0.02)
+        time.sleep(0.04)
 
 
 def _do(name: str, act: Callable[..., Any], *arguments: Any) -> bool:

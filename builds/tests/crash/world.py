@@ -1,4 +1,4 @@
-"""One lane's servers: a real Redis, a real database, a storage on a small disk or behind a proxy."""
+"""One lane's servers: Redis, a database, a storage on a small disk or behind a proxy."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from deploy.embedded_redis import program
 
 DISK = "48m"
 USER = "portal"
+
+
+Words = list[str | Path]
 
 
 class Redis:
@@ -59,6 +62,8 @@ class Redis:
 class Sqlite:
     """A file; what takes it away is somebody who locks it for longer than anybody waits."""
 
+    locks = True  # one writer's transaction keeps everybody else from writing
+
     def __init__(self, folder: Path) -> None:
         self._path = folder / "disk" / "portal.sqlite3"
         self.url = f"sqlite:///{self._path}"
@@ -80,21 +85,20 @@ class Sqlite:
 class Postgresql:
     """A server of its own; it is stopped without a checkpoint and started again."""
 
+    locks = False
+
     def __init__(self, folder: Path, port: int) -> None:
         [*_, self._binaries] = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
         self._folder = folder / "postgresql"
         self._folder.mkdir()
         self._port = port
-        self._user: list[str] = []
+        self._user: Words = []
         if os.geteuid() == 0:
             shutil.chown(self._folder, "postgres", "postgres")
             self._user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-        subprocess.run(
-            [*self._user, self._binaries / "initdb", "-D", self._folder / "data", "-U", USER]
-            + ["-A", "trust", "--no-sync"],
-            check=True,
-            capture_output=True,
-        )
+        make: Words = [*self._user, self._binaries / "initdb", "-D", self._folder / "data"]
+        words = ["-U", USER, "-A", "trust", "--no-sync"]
+        subprocess.run([*make, *words], check=True, capture_output=True)
         self.url = f"postgres://{USER}@127.0.0.1:{port}/postgres"
         self._process = self._start()
 
@@ -120,7 +124,7 @@ class Postgresql:
                 stdout=log,
                 stderr=log,
             )
-        ask = [self._binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self._port)]
+        ask: Words = [self._binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self._port)]
         wait_for(lambda: subprocess.run([*ask, "-U", USER], check=False).returncode == 0)
         return process
 
