@@ -49,6 +49,7 @@ class Lanes:
 
     def _lane(self, number: int, waiting: queue.SimpleQueue[Case], until: float) -> None:
         folder = Path(tempfile.mkdtemp(prefix="l", dir=self._folder))
+        folder.chmod(0o711)  # PostgreSQL runs as a user of its own
         s3 = {**self._s3, "bucket": f"crash{number}"} if self._s3 else {}
         words = [str(folder), self._database, str(_free_port()), json.dumps(s3)]
         with (folder / "errors").open("wb") as errors:
@@ -64,7 +65,8 @@ class Lanes:
         assert lane.stdout is not None
         with lane:
             if lane.stdout.readline().strip() != "ready":
-                raise SystemExit((folder / "errors").read_text())
+                say(f"a lane can't start:\n{(folder / 'errors').read_text()}")
+                return
             while time.monotonic() < until:
                 try:
                     case = waiting.get_nowait()
@@ -140,6 +142,7 @@ def main() -> int:
         cases = matrix.sample([case for case in every if asked.point in case.point], asked.kills)
     started = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="crash-"))
+    folder.chmod(0o711)
     try:
         lanes = Lanes(folder, asked.database, s3)
         results = lanes.play(cases, asked.lanes, started + asked.minutes * 60)
