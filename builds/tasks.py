@@ -6,16 +6,18 @@ import logging
 import os
 import socket
 from collections.abc import Iterable
+from contextlib import suppress
 
-from amqp.exceptions import ChannelError
 from celery import current_app, shared_task
+from celery.signals import worker_ready
 from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from builds import pipeline
+from builds import broker, pipeline
 from builds.models import Build, Check, Release
 from builds.pipeline import Step, advance
+from builds.points import point
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +43,9 @@ def plan(release_id: int) -> None:
     with pipeline.holding(release, _worker()) as is_ours:
         if is_ours:
             pipeline.pin(release, pipeline.builder(), at=timezone.now())
-    move_on(_fresh(release_id))
+    planned = _fresh(release_id)
+    if planned.pinned_at is not None:  # else `reconcile` tries again, after a while
+        move_on(planned)
 
 
 @shared_task(name="build")
@@ -80,27 +84,27 @@ def schedule() -> None:
 def reconcile() -> None:
     """Find what was lost and move it on."""
     steps = pipeline.reconcile(at=timezone.now())
-    enqueue(step for step in steps if not _is_waiting(step, steps))
+    there = {queue: broker.waiting(queue) for queue in {step.queue for step in steps}}
+    enqueue(step for step in steps if (step.task, step.row) not in there[step.queue])
+
+
+@worker_ready.connect
+def on_worker_ready(**_: object) -> None:
+    """Look at once for what was lost while no worker was there."""
+    with suppress(OperationalError):
+        current_app.send_task("reconcile")
 
 
 def _send(step: Step) -> None:
+    point("enqueue: before sending")
     try:
         current_app.send_task(step.task, args=[step.row], queue=step.queue, countdown=step.delay)
     except OperationalError as error:
         logger.warning("%s %s waits for the broker: %s", step.task, step.row, error)
     else:
+        point("enqueue: sent")
         pipeline.note_sent(step, at=timezone.now())
-
-
-def _is_waiting(step: Step, steps: list[Step]) -> bool:
-    """Whether the step's queue holds a message for every step that waits for that queue."""
-    wanted = sum(other.queue == step.queue for other in steps)
-    try:
-        with current_app.connection_for_read() as connection:
-            queue = connection.SimpleQueue(step.queue)
-            return queue.qsize() >= wanted
-    except (OperationalError, ChannelError):  # no broker; or no such queue: an empty one is none
-        return False
+        point("enqueue: noted")
 
 
 def _fresh(release_id: int) -> Release:

@@ -7,7 +7,13 @@ import sys
 from deploy import lint, run, setup, tests
 from deploy.terminal import Refused, complain
 
-COMMANDS = {"run": run.main, "setup": setup.main, "test": tests.main, "lint": lint.main}
+COMMANDS = {
+    "run": run.main,
+    "setup": setup.main,
+    "test": tests.main,
+    "lint": lint.main,
+    "crash": tests.crash,
+}
 
 
 def main() -> int:

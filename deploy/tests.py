@@ -24,6 +24,16 @@ def main(arguments: list[str]) -> int:
     os.execv(python, [python, "-m", "pytest", *words])  # noqa: S606 - no shell is wanted
 
 
+def crash(arguments: list[str]) -> int:
+    """Set up as for the tests, then become the crash matrix; ARGS are handed to it."""
+    folder = data_dir()
+    refuse_if_full(ROOT)
+    python = provide("test", needs.TEST, folder)
+    words = shlex.split(os.environ.get("ARGS", ""))
+    os.chdir(ROOT)
+    os.execv(python, [python, "-m", "builds.tests.crash", *words])  # noqa: S606 - no shell is wanted
+
+
 def provide(group: str, wanted: tuple[Need, ...], folder: Path) -> str:
     """Install what tests or lint need; the Python that has it all."""
     with Supervisor(ROOT, environment(folder)) as supervisor:

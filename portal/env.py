@@ -49,6 +49,16 @@ class Environment:
             raise BadSetting(name, f"wants a whole number of at least {least}, not {value}")
         return value
 
+    def lease(self) -> tuple[int, int]:
+        """LEASE_SECONDS and HEARTBEAT_SECONDS: a lease must outlive a missed heartbeat."""
+        lease = self.integer("LEASE_SECONDS", 60, least=3)
+        beat = self.integer("HEARTBEAT_SECONDS", min(15, (lease - 1) // 2), least=1)
+        if beat * 2 >= lease:
+            raise BadSetting(
+                "HEARTBEAT_SECONDS", f"wants less than half of LEASE_SECONDS, which is {lease}"
+            )
+        return lease, beat
+
     def data_dir(self, default: Path) -> Path:
         """DATA_DIR: an absolute folder, made where it is missing; it must be writable."""
         path = Path(self.text("DATA_DIR", str(default))).expanduser()

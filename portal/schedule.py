@@ -5,7 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+# A lease of 60 s and this make a dead worker's build lost within 75 s, and a flushed Redis is
+# filled again within 15 s. A tick that nobody took before the next one is dropped.
+RECONCILE_EVERY = timedelta(seconds=15)
+
 TICKS: dict[str, dict[str, Any]] = {
-    "schedule": {"task": "schedule", "schedule": timedelta(minutes=1)},
-    "reconcile": {"task": "reconcile", "schedule": timedelta(minutes=1)},
+    "schedule": {
+        "task": "schedule",
+        "schedule": timedelta(minutes=1),
+        "options": {"expires": 60},
+    },
+    "reconcile": {
+        "task": "reconcile",
+        "schedule": RECONCILE_EVERY,
+        "options": {"expires": RECONCILE_EVERY.total_seconds()},
+    },
 }

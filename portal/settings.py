@@ -168,6 +168,8 @@ NIX_OFFLINE = env.boolean("NIX_OFFLINE", default=False)
 BUILD_TIME_LIMIT = env.integer("BUILD_TIME_LIMIT", 6 * 3600, least=1)
 BUILD_SILENCE_LIMIT = env.integer("BUILD_SILENCE_LIMIT", 3600, least=1)
 BOOT_TIME_LIMIT = env.integer("BOOT_TIME_LIMIT", 300, least=1)
+BUILD_RETRY_SECONDS = env.integer("BUILD_RETRY_SECONDS", 30)
+LEASE_SECONDS, HEARTBEAT_SECONDS = env.lease()
 
 # Logging: one line each, to standard error; the supervisor or journald keeps them.
 

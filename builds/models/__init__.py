@@ -4,12 +4,10 @@ from builds.models.artifact import Artifact
 from builds.models.build import Build, LogChunk
 from builds.models.channel import Channel, Target
 from builds.models.check import Check
-from builds.models.lease import HEARTBEAT, LEASE, Leased, LeaseLost
+from builds.models.lease import Leased, LeaseLost
 from builds.models.release import Head, NotAllowed, Release
 
 __all__ = [
-    "HEARTBEAT",
-    "LEASE",
     "Artifact",
     "Build",
     "Channel",

@@ -11,6 +11,7 @@ from builds.models.lease import Leased, lease_end
 from builds.models.release import Release
 
 RUNNING = Q(verdict=Verdict.RUNNING)
+MOST_TRIES = 10
 
 
 class CheckQuerySet(models.QuerySet["Check"]):
@@ -97,10 +98,34 @@ class Check(Leased):
         )
         self.refresh_from_db()
 
+    def put_back(self, reason: str) -> None:
+        """Let it wait again because something else than the release was in the way.
+
+        It is not sent again at once: `reconcile` does that, so that it is tried a while later.
+        """
+        self.write(RUNNING, verdict=Verdict.PENDING, reason=reason, worker="", lease_until=None)
+
     def wait_again(self) -> bool:
-        """Put a check whose worker is gone back among those that wait; false where it is not."""
+        """Put a check whose worker is gone back among those that wait; false where it is not.
+
+        One that took several workers with it could not be checked, and says so.
+        """
         gone = Check.objects.abandoned().filter(pk=self.pk, fence=self.fence)
-        return bool(gone.update(verdict=Verdict.PENDING, worker="", lease_until=None))
+        if self.may_be_tried_again:
+            return bool(gone.update(verdict=Verdict.PENDING, worker="", lease_until=None))
+        return bool(
+            gone.update(
+                verdict=Verdict.ERROR,
+                reason=f"None of the {self.fence} workers that took it came back.",
+                finished_at=Now(),
+                lease_until=None,
+            )
+        )
+
+    @property
+    def may_be_tried_again(self) -> bool:
+        """Whether it was taken fewer times than it may be; each time raises the fence."""
+        return self.fence < MOST_TRIES
 
     @property
     def has_passed(self) -> bool:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Self
 
+from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
-
-LEASE = timedelta(seconds=60)
-HEARTBEAT = timedelta(seconds=15)
 
 
 class LeaseLost(Exception):
@@ -23,7 +21,8 @@ def is_free() -> models.Q:
 
 def lease_end() -> models.expressions.Combinable:
     """When a lease taken or renewed now ends, by the database's clock."""
-    return models.ExpressionWrapper(Now() + LEASE, output_field=models.DateTimeField())
+    lease = timedelta(seconds=settings.LEASE_SECONDS)
+    return models.ExpressionWrapper(Now() + lease, output_field=models.DateTimeField())
 
 
 class Leased(models.Model):
@@ -63,6 +62,19 @@ class Leased(models.Model):
     def let_go(self) -> None:
         """Give the lease back, if it is still this instance's."""
         self._rows().filter(pk=self.pk, fence=self.fence).update(lease_until=None)
+
+    def reread(self) -> None:
+        """Read the row again, but keep the fence that this instance took, or never took.
+
+        Reading another worker's fence would let a late one write as if it were that worker.
+        """
+        names = {field.attname for field in self._meta.concrete_fields}
+        self.refresh_from_db(fields=names - {"fence"})
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a worker holds it right now, by the database's clock."""
+        return not self._rows().filter(is_free(), pk=self.pk).exists()
 
     def _rows(self) -> models.QuerySet[Self]:
         return models.QuerySet(type(self))

@@ -16,6 +16,7 @@ from builds import storage
 from builds.choices import BuildStatus, ReleaseStatus, System, Trigger
 from builds.models.channel import Channel
 from builds.models.lease import Leased, is_free, lease_end
+from builds.points import point
 
 if TYPE_CHECKING:
     from builds.builders.base import Pin
@@ -205,7 +206,6 @@ class Release(Leased):
                     self._change(Q(sequence=None), sequence=(newest or 0) + 1)
             except IntegrityError:
                 continue  # another release took that number in between
-            self.refresh_from_db()
         return self.sequence
 
     def publish(self, *, at: datetime) -> bool:
@@ -220,13 +220,19 @@ class Release(Leased):
                 published_at=at,
                 finished_at=at,
             )
+            point("publish: status set")
             if changed:
                 Head.objects.move(self, at=at)
+            point("publish: head moved")
             return changed
 
     def fail(self, reason: str, excerpt: str = "", *, at: datetime) -> bool:
         """End this draft as failed; false where it had ended before."""
         return self._end(ReleaseStatus.FAILED, reason, excerpt, at)
+
+    def fail_as_holder(self, reason: str, excerpt: str = "", *, at: datetime) -> bool:
+        """The same under the lease that this instance holds; false where it is gone."""
+        return self._end(ReleaseStatus.FAILED, reason, excerpt, at, Q(fence=self.fence))
 
     def cancel(self, reason: str, *, at: datetime) -> bool:
         """End this draft as cancelled, and its builds; false where it had ended before."""
@@ -237,9 +243,9 @@ class Release(Leased):
         return cancelled
 
     def skip(self, revision: str, *, at: datetime) -> bool:
-        """End this draft because the head has its revision; false where it had ended before."""
+        """End this draft because the head has its revision; under its planner's lease."""
         return self._change(
-            Q(status=ReleaseStatus.DRAFT),
+            Q(status=ReleaseStatus.DRAFT, pinned_at=None, fence=self.fence),
             status=ReleaseStatus.CANCELLED,
             revision=revision,
             reason=f"The revision {revision[:7]} has not moved since the last release.",
@@ -259,9 +265,11 @@ class Release(Leased):
                 Head.objects.leave(self, at=at)
             return changed
 
-    def _end(self, status: ReleaseStatus, reason: str, excerpt: str, at: datetime) -> bool:
+    def _end(
+        self, status: ReleaseStatus, reason: str, excerpt: str, at: datetime, held: Q | None = None
+    ) -> bool:
         return self._change(
-            Q(status=ReleaseStatus.DRAFT),
+            Q(status=ReleaseStatus.DRAFT) & (held or Q()),
             status=status,
             reason=reason,
             excerpt=excerpt,
@@ -270,7 +278,7 @@ class Release(Leased):
 
     def _change(self, held: Q, **fields: Any) -> bool:
         changed = Release.objects.filter(held, pk=self.pk).update(**fields)
-        self.refresh_from_db()
+        self.reread()
         return bool(changed)
 
     # What it says of itself.
@@ -351,7 +359,7 @@ class HeadQuerySet(models.QuerySet["Head"]):
 
     def leave(self, release: Release, *, at: datetime) -> None:
         """Move the head off a release, to the newest published one that is left, or remove it."""
-        head = self.filter(release=release).first()
+        head = self.select_for_update().filter(release=release).first()
         if head is None:
             return
         before = Release.objects.of(release.channel, release.system).published().first()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
+
 from builds.choices import BuildStatus
 from builds.models import Build, Check, Release
-
-SECONDS_BEFORE_RETRY = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ def advance(release: Release, *, at: datetime, again: bool = False) -> list[Step
 
     What was handed to the broker before is left out, unless `again` is true.
     """
-    if not release.is_draft or _is_held(release, at):
+    if not release.is_draft or release.is_held:
         return []
     if release.pinned_at is None:
         return [Step("plan", release.pk)]
@@ -48,11 +48,6 @@ def note_sent(step: Step, *, at: datetime) -> None:
     rows = {"build": Build.objects.all(), "check": Check.objects.all()}.get(step.task)
     if rows is not None:
         rows.filter(pk=step.row).update(sent_at=at)
-
-
-def _is_held(release: Release, at: datetime) -> bool:
-    """Whether somebody is planning or publishing it right now."""
-    return release.lease_until is not None and release.lease_until > at
 
 
 def _after_builds(release: Release, at: datetime, *, again: bool) -> list[Step]:
@@ -96,5 +91,5 @@ def _build_step(build: Build) -> Step:
         "build",
         build.pk,
         queue=f"build.{build.release.system}",
-        delay=SECONDS_BEFORE_RETRY * (build.attempt - 1),
+        delay=settings.BUILD_RETRY_SECONDS * (build.attempt - 1),
     )

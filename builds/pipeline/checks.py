@@ -15,6 +15,9 @@ from builds.emulator.machine import Machine
 from builds.emulator.watch import BootCancelled, BootResult, boot
 from builds.models import Artifact, Check, LeaseLost, Release
 from builds.pipeline.heartbeat import Heartbeat
+from builds.pipeline.patience import insist
+from builds.pipeline.store import settle
+from builds.points import point
 from builds.storage import artifacts
 from builds.storage.base import blocks
 
@@ -25,31 +28,51 @@ MEMORY_MIB = 1024
 
 def run_check(check: Check, *, worker: str) -> None:
     """Run one check and record its verdict; does nothing where somebody has it already."""
+    point("check: message taken")
     if not check.start(worker):
         logger.info("%s is taken or done", check)
         return
+    point("check: row taken")
     try:
         with Heartbeat(check) as heart:
             result = _result(check, lambda: heart.lost)
-        check.conclude(
+            point("check: verdict found")
+            _record(check, result)
+    except (LeaseLost, BootCancelled):
+        logger.warning("%s was given to another worker; this one stops", check)
+    point("check: recorded")
+
+
+def _result(check: Check, cancelled: Callable[[], bool]) -> BootResult | OSError:
+    """What the check found, or what kept it from looking."""
+    run = CHECKS.get(check.name)
+    if run is None:
+        return _not_possible(f"This portal knows no check called {check.name}.")
+    try:
+        settle(check.release)
+        return run(check.release, cancelled)
+    except OSError as error:
+        if check.may_be_tried_again:
+            return error
+        return _not_possible(f"The stored files could not be read: {error}")
+
+
+def _record(check: Check, result: BootResult | OSError) -> None:
+    if isinstance(result, OSError):
+        reason = f"waits for the storage: {result}"
+        logger.warning("%s %s", check, reason)
+        insist(lambda: check.put_back(reason), str(check))
+        return
+    insist(
+        lambda: check.conclude(
             result.verdict,
             result.reason,
             seconds=result.seconds,
             accelerator=result.accelerator,
             console=result.console.replace("\0", ""),
-        )
-    except (LeaseLost, BootCancelled):
-        logger.warning("%s was given to another worker; this one stops", check)
-
-
-def _result(check: Check, cancelled: Callable[[], bool]) -> BootResult:
-    run = CHECKS.get(check.name)
-    if run is None:
-        return _not_possible(f"This portal knows no check called {check.name}.")
-    try:
-        return run(check.release, cancelled)
-    except OSError as error:
-        return _not_possible(f"The stored files could not be read: {error}")
+        ),
+        str(check),
+    )
 
 
 def boot_netboot_direct(release: Release, cancelled: Callable[[], bool]) -> BootResult:

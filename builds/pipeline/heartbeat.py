@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Protocol, Self
 
-from django.db import DatabaseError, connection
+from django.conf import settings
+from django.db import Error, connection
 
-from builds.models import HEARTBEAT, LeaseLost, Release
+from builds.models import LeaseLost, Release
+from builds.points import point
 
 logger = logging.getLogger(__name__)
 
@@ -23,8 +26,10 @@ def holding(release: Release, worker: str) -> Iterator[bool]:
         yield False
         return
     try:
+        point("draft: held")
         with Heartbeat(release):
             yield True
+        point("draft: before it is let go")
     finally:
         release.let_go()
 
@@ -41,9 +46,10 @@ class Beating(Protocol):
 class Heartbeat:
     """Renews a lease from a thread of its own, until the block ends or the lease is lost."""
 
-    def __init__(self, row: Beating, *, every: float = HEARTBEAT.total_seconds()) -> None:
+    def __init__(self, row: Beating) -> None:
         self._row = row
-        self._every = every
+        self._every = settings.HEARTBEAT_SECONDS
+        self._heard = time.monotonic()
         self._stop = threading.Event()
         self._lost = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"heartbeat {row.pk}", daemon=True)
@@ -63,8 +69,12 @@ class Heartbeat:
 
     @property
     def lost(self) -> bool:
-        """Whether the lease is somebody else's by now: stop working."""
-        return self._lost.is_set()
+        """Whether the lease is somebody else's by now, or may be: stop working.
+
+        It may be where no beat came through for a whole lease: the database was away, or this
+        process was paused.
+        """
+        return self._lost.is_set() or time.monotonic() - self._heard > settings.LEASE_SECONDS
 
     def _run(self) -> None:
         try:
@@ -75,11 +85,13 @@ class Heartbeat:
 
     def _beat(self) -> None:
         try:
+            asked = time.monotonic()
             self._row.beat()
+            self._heard = asked
         except LeaseLost:
             self._lost.set()
             self._stop.set()
-        except DatabaseError as error:
+        except Error as error:
             # The next beat may reach the database again; the lease outlives a few missed ones.
             logger.warning("heartbeat of %s %s: %s", type(self._row).__name__, self._row.pk, error)
             connection.close()

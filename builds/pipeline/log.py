@@ -7,6 +7,7 @@ import time
 from builds.builders.base import Progress
 from builds.choices import Stage
 from builds.models import Build, LogChunk
+from builds.pipeline.patience import insist, riding_out
 
 FLUSH_EVERY = 0.5
 FLUSH_AT = 64 * 1024
@@ -21,6 +22,7 @@ class BuildLog:
         self._lines: list[str] = []
         self._size = 0
         self._chunk = 0
+        self._waiting = False
         self._next_line = 1
         self._flushed = time.monotonic()
         self._progress: Progress | None = None
@@ -47,7 +49,7 @@ class BuildLog:
             return
         self.close_stage()
         self._stage = stage
-        self._build.enter(stage, self.seconds)
+        insist(lambda: self._build.enter(stage, self.seconds), str(self._build))
 
     def close_stage(self) -> dict[str, float]:
         """Note how long the present stage took; the seconds of all stages so far."""
@@ -59,31 +61,36 @@ class BuildLog:
     def tick(self) -> None:
         """Write what is due; called often."""
         now = time.monotonic()
-        if self._size >= FLUSH_AT or now - self._flushed >= FLUSH_EVERY:
-            self.flush()
+        due = now - self._flushed >= FLUSH_EVERY or (self._size >= FLUSH_AT and not self._waiting)
+        if due:
+            with riding_out(f"the log of {self._build}"):
+                self.flush()
         if self._progress is not None and now - self._progress_written >= PROGRESS_EVERY:
-            self._write_progress(now)
+            with riding_out(f"the progress of {self._build}"):
+                self._write_progress(now)
 
     def flush(self) -> None:
         """Write every line that is not written yet."""
         self._flushed = time.monotonic()
         if not self._lines:
             return
-        LogChunk.objects.create(
+        self._waiting = True
+        # Written again where the database went away before it could say that it has it.
+        LogChunk.objects.update_or_create(
             build=self._build,
             number=self._chunk,
-            first_line=self._next_line,
-            text="\n".join(self._lines) + "\n",
+            defaults={"first_line": self._next_line, "text": "\n".join(self._lines) + "\n"},
         )
+        self._waiting = False
         self._chunk += 1
         self._next_line += len(self._lines)
         self._lines, self._size = [], 0
 
     def close(self) -> None:
         """Write what is left."""
-        self.flush()
+        insist(self.flush, f"the log of {self._build}")
         if self._progress is not None:
-            self._write_progress(time.monotonic())
+            insist(lambda: self._write_progress(time.monotonic()), f"the end of {self._build}")
 
     def _write_progress(self, now: float) -> None:
         if self._progress is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -14,12 +14,16 @@ from django.db import IntegrityError, transaction
 from builds.builders.base import Builder, BuilderError, Source
 from builds.choices import System, Trigger
 from builds.models import Build, Channel, Check, Head, Release, Target
+from builds.points import point
 from builds.storage import is_file_name
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 logger = logging.getLogger(__name__)
+
+# How long a source that can't be reached is asked again before the release fails.
+PATIENCE = timedelta(hours=1)
 
 
 def trigger(
@@ -50,12 +54,15 @@ def trigger(
 
 
 def _draft(wanted: Release) -> Release | None:
+    point("trigger: wanted")
     try:
         with transaction.atomic():
             wanted.save()
+            point("trigger: saved")
     except IntegrityError:
         # One draft at a time, and one release per slot: the constraints know.
         return Release.objects.of(wanted.channel, wanted.system).drafts().first()
+    point("trigger: committed")
     return wanted
 
 
@@ -80,23 +87,32 @@ def pin(release: Release, builder: Builder, *, at: datetime) -> None:
     """Fix the release's sources and queue its builds and checks; doing it again does nothing."""
     targets = list(Target.objects.of(release.channel, release.system))
     if not targets:
-        release.fail(f"Nothing is built of {release.channel} on {release.system}.", at=at)
+        release.fail_as_holder(f"Nothing is built of {release.channel} on {release.system}.", at=at)
         return
+    point("plan: before pinning")
     try:
         pinned = builder.pin(source_of(release.channel, targets[0]))
     except BuilderError as error:
         logger.warning("%s can't be planned: %s", release, error)
-        release.fail(f"The source could not be evaluated: {error}", error.excerpt, at=at)
+        if not error.retry or at - release.created_at > PATIENCE:
+            reason = f"The source could not be evaluated: {error}"
+            release.fail_as_holder(reason, error.excerpt, at=at)
         return
+    point("plan: pinned")
     if not is_file_name(pinned.version):
-        release.fail(f"The image calls itself {pinned.version!r}, which can't be a name.", at=at)
+        release.fail_as_holder(
+            f"The image calls itself {pinned.version!r}, which can't be a name.", at=at
+        )
         return
     if not release.forced and _is_published_already(release, pinned.revision):
         release.skip(pinned.revision, at=at)
         return
     with transaction.atomic():
         if release.pin(pinned, at=at):
+            point("plan: pin written")
             _queue(release, targets)
+            point("plan: builds written")
+    point("plan: committed")
 
 
 def source_of(channel: Channel, target: Target) -> Source:

@@ -3,32 +3,71 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from builds.choices import Role, Variant
 from builds.models import Artifact, Build, Release
 from builds.pipeline import documents
+from builds.pipeline.store import settle
+from builds.points import point
 from builds.storage import AlreadyStored, artifacts, channel_key
 
 logger = logging.getLogger(__name__)
+
+LOOKS = 3
+
+
+# How long the storage may be away before a release that is ready fails.
+PATIENCE = timedelta(hours=24)
 
 
 def publish(release: Release, *, at: datetime) -> bool:
     """Write the release's own papers, make it the latest, then rewrite what moves.
 
     Each step gives the same when it is done again, so that a publish that broke off is finished
-    by publishing again. False where the release is no draft any more.
+    by publishing again; `reconcile` does so where the storage failed. False where the release
+    is no draft any more, or still one.
     """
     if not release.is_draft:
         return False
-    release.number()
-    write_script(release)
-    write_papers(release)
+    try:
+        _prepare(release)
+    except OSError as error:
+        _wait(release, error, at)
+        return False
+    point("publish: papers written")
     published = release.publish(at=at)
+    point("publish: committed")
     if published:
         logger.info("published %s", release)
-        write_moving(release.channel.name)
+        tell(release.channel.name)
     return published
+
+
+def tell(channel: str) -> None:
+    """Rewrite the files that move; `reconcile` does it later where the storage fails."""
+    try:
+        write_moving(channel)
+    except OSError as error:
+        logger.warning("the moving files of %s are written later: %s", channel, error)
+
+
+def _prepare(release: Release) -> None:
+    settle(release)
+    release.number()
+    point("publish: numbered")
+    write_script(release)
+    write_papers(release)
+
+
+def _wait(release: Release, error: OSError, at: datetime) -> None:
+    """Leave the draft to be published later, unless that has gone on for long."""
+    ends = [*release.builds.values_list("finished_at", flat=True)]
+    ends += release.checks.values_list("finished_at", flat=True)
+    ready_at = max((end for end in ends if end is not None), default=at)
+    logger.warning("%s is published later: %s", release, error)
+    if at - ready_at > PATIENCE:
+        release.fail_as_holder(f"It could not be published for a day: {error}", at=at)
 
 
 def write_script(release: Release) -> None:
@@ -38,6 +77,7 @@ def write_script(release: Release) -> None:
         return
     name = documents.script_name(release.system)
     stored = artifacts().write_once(release.key(name), text)
+    point("publish: script stored")
     Artifact.objects.get_or_create(
         release=release,
         name=name,
@@ -58,31 +98,41 @@ def write_papers(release: Release) -> None:
         documents.manifest_name(release.system): documents.manifest(release),
     }
     for name, data in papers.items():
+        point("publish: before a paper")
         key = release.key(name)
         try:
             artifacts().write_once(key, data)
         except AlreadyStored:
             # A publish that broke off before anybody could read it; a check has run since.
-            artifacts().delete(key)
-            artifacts().write_once(key, data)
+            release.beat()
+            artifacts().replace(key, data)
 
 
 def write_moving(channel: str) -> None:
-    """Rewrite the files of a channel that move, from its heads, and remove those without one."""
-    files = documents.moving_files(channel)
-    for name in documents.moving_names():
-        key = channel_key(channel, name)
-        if name in files:
-            artifacts().replace(key, files[name])
-        else:
-            artifacts().delete(key)
+    """Rewrite the files of a channel that move, from its heads, and remove those without one.
+
+    Looks again afterwards: another head may have moved while this was writing.
+    """
+    for _ in range(LOOKS):
+        files = documents.moving_files(channel)
+        for name in documents.moving_names():
+            point("publish: before a moving file")
+            key = channel_key(channel, name)
+            if name in files:
+                artifacts().replace(key, files[name])
+            else:
+                artifacts().delete(key)
+        point("publish: moving files written")
+        if is_told(channel):
+            return
 
 
 def is_told(channel: str) -> bool:
-    """Whether the files that move say what the heads say."""
+    """Whether the files that move say what the heads say, and nothing more."""
+    files = documents.moving_files(channel)
     return all(
-        artifacts().read(channel_key(channel, name)) == data
-        for name, data in documents.moving_files(channel).items()
+        artifacts().read(channel_key(channel, name)) == files.get(name)
+        for name in documents.moving_names()
     )
 
 

@@ -8,26 +8,36 @@ from datetime import datetime
 from builds.models import Build, Channel, Check, Release
 from builds.pipeline.advance import Step, advance
 from builds.pipeline.publish import is_told, write_moving
+from builds.points import point
 
 logger = logging.getLogger(__name__)
 
 
 def reconcile(*, at: datetime) -> list[Step]:
-    """End what nobody works on any more; the steps that every draft waits for."""
+    """End what nobody works on any more; the steps that every draft waits for.
+
+    A channel whose files can't be written holds back no other.
+    """
     for build in Build.objects.abandoned():
         if build.lose():
             logger.warning("%s is lost", build)
+    point("reconcile: builds lost")
     for check in Check.objects.abandoned():
         if check.wait_again():
             logger.warning("%s waits again", check)
-    finish_moving()
     drafts = Release.objects.drafts().select_related("channel")
-    return [step for release in drafts for step in advance(release, at=at, again=True)]
+    steps = [step for release in drafts for step in advance(release, at=at, again=True)]
+    point("reconcile: drafts moved on")
+    finish_moving()
+    return steps
 
 
 def finish_moving() -> None:
-    """Write what moves for channels whose publish broke off right after the head had moved."""
-    for channel in Channel.objects.filter(heads__isnull=False).distinct():
-        if not is_told(channel.name):
-            logger.warning("finishing the publish of %s", channel)
-            write_moving(channel.name)
+    """Write what moves for channels whose publish or withdrawal broke off half-way."""
+    for channel in Channel.objects.filter(releases__published_at__isnull=False).distinct():
+        try:
+            if not is_told(channel.name):
+                logger.warning("finishing the publish of %s", channel)
+                write_moving(channel.name)
+        except OSError as error:
+            logger.warning("the moving files of %s are written later: %s", channel, error)

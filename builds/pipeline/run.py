@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
@@ -19,12 +18,15 @@ from builds.builders.base import (
 )
 from builds.builders.nix import NixBuilder
 from builds.builders.nix_command import NixSettings
-from builds.choices import Role, Stage, System, Variant
+from builds.choices import Stage, System, Variant
 from builds.models import Artifact, Build, LeaseLost
 from builds.pipeline.heartbeat import Heartbeat
 from builds.pipeline.log import BuildLog
+from builds.pipeline.patience import insist, riding_out
 from builds.pipeline.plan import filled
-from builds.storage import AlreadyStored, artifacts
+from builds.pipeline.store import drop, set_aside, settle
+from builds.points import point
+from builds.storage import AlreadyStored
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +35,11 @@ ASK_FOR_CANCEL_EVERY = 1.0
 
 def run(build: Build, builder: Builder, *, worker: str) -> None:
     """Build one variant and store what it gives; does nothing where somebody has it already."""
+    point("build: message taken")
     if not build.start(worker):
         logger.info("%s is taken or done", build)
         return
+    point("build: row taken")
     log = BuildLog(build)
     try:
         with Heartbeat(build) as heart:
@@ -47,18 +51,43 @@ def run(build: Build, builder: Builder, *, worker: str) -> None:
 def _run(build: Build, builder: Builder, log: BuildLog, heart: Heartbeat) -> None:
     try:
         output = builder.build(request_for(build, log, CancelWatch(build, log, heart)))
-        log.stage(Stage.STORE)
-        stored = store(build, output, log)
-        log.close()
-        with transaction.atomic():
-            build.succeed(output, log.close_stage())
-            Artifact.objects.bulk_create(stored)
+        point("build: built")
+        _keep(build, output, log)
     except BuildCancelled as error:
+        if heart.lost:
+            raise LeaseLost(f"{build} may be somebody else's by now") from error
         log.close()
-        build.end_cancelled(str(error))
+        reason = str(error)
+        insist(lambda: build.end_cancelled(reason), str(build))
     except (BuilderError, AlreadyStored, OSError) as error:
         log.close()
         _fail(build, error)
+
+
+def _keep(build: Build, output: BuildOutput, log: BuildLog) -> None:
+    """Store what the build gave; what can't be committed is removed again."""
+    try:
+        log.stage(Stage.STORE)
+        stored = set_aside(build, output, log)
+        log.close()
+        point("build: all set aside")
+        insist(lambda: _commit(build, output, stored, log), str(build))
+    except BaseException:
+        drop(build, output)
+        raise
+    point("build: committed")
+    try:
+        settle(build.release)
+    except OSError as error:
+        logger.warning("the files of %s get their names later: %s", build, error)
+
+
+def _commit(build: Build, output: BuildOutput, stored: list[Artifact], log: BuildLog) -> None:
+    with transaction.atomic():
+        build.succeed(output, log.close_stage())
+        point("build: status set")
+        Artifact.objects.bulk_create(stored)
+        point("build: rows written")
 
 
 def request_for(build: Build, log: BuildLog, cancelled: CancelWatch) -> BuildRequest:
@@ -102,43 +131,9 @@ class CancelWatch:
         if now - self._asked >= ASK_FOR_CANCEL_EVERY:
             self._asked = now
             wanted = Build.objects.filter(pk=self._build.pk, cancel_requested_at__isnull=False)
-            self._answer = wanted.exists()
+            with riding_out(str(self._build)):
+                self._answer = wanted.exists()
         return self._answer
-
-
-def store(build: Build, output: BuildOutput, log: BuildLog) -> list[Artifact]:
-    """Put a build's products into the storage; the rows for them, not saved yet.
-
-    The image's own iPXE script is not among them: publishing writes one that names the release.
-    """
-    return [
-        _store(build, product.name, product.role, product.path, log)
-        for product in output.products
-        if product.role != Role.IPXE
-    ]
-
-
-def _store(build: Build, name: str, role: Role, path: Path, log: BuildLog) -> Artifact:
-    release = build.release
-    key = release.key(name)
-    try:
-        stored = artifacts().put_once(key, path)
-    except AlreadyStored:
-        if Artifact.objects.filter(release=release, name=name).exists():
-            raise
-        # An earlier attempt that ended before its rows were written left this behind.
-        artifacts().delete(key)
-        stored = artifacts().put_once(key, path)
-    log.line(f"stored {name}: {stored.size} bytes, sha256 {stored.sha256}")
-    return Artifact(
-        release=release,
-        build=build,
-        variant=build.variant,
-        role=role,
-        name=name,
-        size=stored.size,
-        sha256=stored.sha256,
-    )
 
 
 def _fail(build: Build, error: BuilderError | AlreadyStored | OSError) -> None:
@@ -147,7 +142,11 @@ def _fail(build: Build, error: BuilderError | AlreadyStored | OSError) -> None:
     else:
         kind, excerpt, may_retry = "Storage", "", isinstance(error, OSError)
     logger.warning("%s failed: %s", build, error)
-    build.fail(str(error), kind=kind, excerpt=excerpt, may_retry=may_retry)
+    said = str(error)
+    insist(
+        lambda: build.fail(said, kind=kind, excerpt=excerpt, may_retry=may_retry),
+        str(build),
+    )
 
 
 def builder() -> Builder:

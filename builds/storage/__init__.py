@@ -3,9 +3,17 @@
 from builds.storage.base import AlreadyStored, ArtifactStorage, Stored, artifacts
 from builds.storage.bucket import BucketStorage
 from builds.storage.folder import FolderStorage
-from builds.storage.keys import channel_key, content_type, is_file_name, release_key
+from builds.storage.keys import (
+    INCOMING,
+    channel_key,
+    content_type,
+    is_file_name,
+    release_key,
+    staging_key,
+)
 
 __all__ = [
+    "INCOMING",
     "AlreadyStored",
     "ArtifactStorage",
     "BucketStorage",
@@ -16,4 +24,5 @@ __all__ = [
     "content_type",
     "is_file_name",
     "release_key",
+    "staging_key",
 ]

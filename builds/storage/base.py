@@ -42,6 +42,13 @@ class ArtifactStorage(Protocol):
     def write_once(self, key: str, data: bytes) -> Stored:
         """The same for a small file in memory."""
 
+    def settle(self, staged: str, key: str) -> None:
+        """Let what lies under `staged` lie under `key` instead, whole at every moment.
+
+        Nothing happens where that was done before. Raises OSError where the storage fails, and
+        FileNotFoundError where the file lies under neither.
+        """
+
     def replace(self, key: str, data: bytes) -> None:
         """Write a small file that moves; readers see the old or the new one, never a part."""
 

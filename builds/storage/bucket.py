@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 from storages.backends.s3 import S3Storage
+from urllib3.exceptions import HTTPError
 
+from builds.points import point
 from builds.storage.base import AlreadyStored, Stored, blocks, digest_of
 from builds.storage.keys import content_type
 
@@ -47,11 +50,39 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
             self._accept_if_same(key, stored, error)
         except BotoCoreError as error:
             raise OSError(f"the storage did not take {key}: {error}") from error
+        point("storage: named")
         return stored
+
+    def settle(self, staged: str, key: str) -> None:
+        """See ArtifactStorage. The storage copies by itself; a copy appears whole."""
+        if not self.exists(staged):
+            if self.exists(key):
+                return
+            raise FileNotFoundError(staged)
+        with _asking(key):
+            self._client.copy({"Bucket": self.bucket_name, "Key": staged}, self.bucket_name, key)
+        point("settle: under both keys")
+        self.delete(staged)
 
     def replace(self, key: str, data: bytes) -> None:
         """See ArtifactStorage."""
-        self._client.put_object(**self._object(key), Body=data)
+        with _asking(key):
+            self._client.put_object(**self._object(key), Body=data)
+        point("storage: new text of a moving file written")
+
+    def exists(self, name: str) -> bool:
+        """See ArtifactStorage."""
+        try:
+            with _asking(name):
+                self._client.head_object(Bucket=self.bucket_name, Key=name)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def delete(self, name: str) -> None:
+        """See ArtifactStorage."""
+        with _asking(name):
+            self._client.delete_object(Bucket=self.bucket_name, Key=name)
 
     def open_range(self, key: str, start: int, length: int) -> BinaryIO:
         """See ArtifactStorage."""
@@ -62,7 +93,8 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
     def read(self, key: str) -> bytes | None:
         """See ArtifactStorage."""
         try:
-            return self._get(key).read()
+            with _asking(key):
+                return self._get(key).read()
         except FileNotFoundError:
             return None
 
@@ -73,7 +105,8 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
     def _put_in_parts(self, key: str, source: BinaryIO) -> Stored:
         digest = hashlib.sha256()
         size = 0
-        upload = self._client.create_multipart_upload(**self._object(key))["UploadId"]
+        with _asking(key):
+            upload = self._client.create_multipart_upload(**self._object(key))["UploadId"]
         name = {"Bucket": self.bucket_name, "Key": key, "UploadId": upload}
         try:
             parts: list[CompletedPartTypeDef] = []
@@ -87,27 +120,33 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
                 **name, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
             )
         except ClientError as error:
-            self._client.abort_multipart_upload(**name)
+            self._abort(name)
             self._accept_if_same(key, Stored(size=size, sha256=digest.hexdigest()), error)
+        except BotoCoreError as error:
+            self._abort(name)
+            raise OSError(f"the storage did not take {key}: {error}") from error
         except BaseException:
-            self._client.abort_multipart_upload(**name)
+            self._abort(name)
             raise
         return stored
 
+    def _abort(self, name: dict[str, str]) -> None:
+        """Give up an upload in parts; where the storage is away, its parts are left to it."""
+        with suppress(ClientError, BotoCoreError):
+            self._client.abort_multipart_upload(**cast("Any", name))
+
     def _get(self, key: str, **how: Any) -> BinaryIO:
-        try:
+        with _asking(key):
             answer = self._client.get_object(Bucket=self.bucket_name, Key=key, **how)
-        except ClientError as error:
-            if _code(error) in MISSING:
-                raise FileNotFoundError(key) from error
-            raise OSError(f"the storage did not give {key}: {error}") from error
         return cast("BinaryIO", answer["Body"])
 
     def _accept_if_same(self, key: str, stored: Stored, error: ClientError) -> None:
         """Swallow a refused write where the very same bytes are there already."""
         if _code(error) not in TAKEN:
             raise OSError(f"the storage did not take {key}: {error}") from error
-        if digest_of(self._get(key)) != stored.sha256:
+        with _asking(key):
+            there = digest_of(self._get(key))
+        if there != stored.sha256:
             raise AlreadyStored(key) from error
 
     def _object(self, key: str) -> Any:
@@ -120,6 +159,19 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
     @property
     def _client(self) -> S3Client:
         return cast("S3Client", self.connection.meta.client)
+
+
+@contextmanager
+def _asking(key: str) -> Iterator[None]:
+    """What goes wrong on the way to the storage is an OSError, like on a disk."""
+    try:
+        yield
+    except ClientError as error:
+        if _code(error) in MISSING:
+            raise FileNotFoundError(key) from error
+        raise OSError(f"the storage did not answer for {key}: {error}") from error
+    except (BotoCoreError, HTTPError) as error:
+        raise OSError(f"the storage did not answer for {key}: {error}") from error
 
 
 def _code(error: ClientError) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 ROOT = "releases/download"
+# Beside the releases: what is written here is seen by nobody until it is settled.
+INCOMING = ".incoming"
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,119}")
 
 # What browsers and S3 are told. Never an encoding: a client that unpacks a .tar.gz on the way
@@ -31,6 +33,11 @@ def channel_key(channel: str, name: str) -> str:
 def release_key(channel: str, version: str, name: str) -> str:
     """The key of a file of one release, written once."""
     return f"{ROOT}/{channel}/{_checked(version)}/{_checked(name)}"
+
+
+def staging_key(build: int, name: str) -> str:
+    """Where one attempt's file waits for its row; no other attempt writes there."""
+    return f"{INCOMING}/{build}-{_checked(name)}"
 
 
 def content_type(name: str) -> str:

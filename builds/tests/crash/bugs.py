@@ -1,0 +1,228 @@
+"""Bugs that are put into a forked worker on purpose: the matrix must turn red for each."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.db import models
+from django.db.models.functions import Now
+
+from builds.choices import BuildStatus, ReleaseStatus, Role, Stage, Verdict
+from builds.models import Artifact, Build, Check, Head, Release
+from builds.models.lease import Leased, lease_end
+from builds.points import point
+from builds.storage import AlreadyStored, FolderStorage, artifacts
+
+
+def module(name: str) -> Any:
+    """A module of the pipeline; the package's own names hide some of them."""
+    return sys.modules[f"builds.pipeline.{name}"]
+
+
+def skip_the_fence() -> None:
+    """Write without asking whether the row is still this worker's."""
+
+    def write(self: Leased, held: models.Q, **fields: Any) -> None:
+        type(self)._default_manager.filter(pk=self.pk).update(**fields)
+
+    Leased.write = write  # type: ignore[method-assign]
+
+
+def read_the_fence_again() -> None:
+    """Take over another worker's fence whenever the row is read again, and ask for no other."""
+
+    def change(self: Release, held: models.Q, **fields: Any) -> bool:
+        changed = Release.objects.filter(pk=self.pk).update(**fields)
+        self.refresh_from_db()
+        return bool(changed)
+
+    Release._change = change  # type: ignore[method-assign]
+
+
+def write_in_place() -> None:
+    """Write a file under its last name from the start."""
+
+    def settle(self: FolderStorage, staged: str, key: str) -> None:
+        source, target = self._path(staged), self._path(key)
+        if not source.exists():
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb") as file:
+            file.write(source.read_bytes()[:1000])
+            file.flush()
+            source.unlink()
+            point("settle: under both keys")
+        target.write_bytes(b"whole")
+
+    FolderStorage.settle = settle  # type: ignore[method-assign]
+
+
+def store_under_the_last_key() -> None:
+    """Let every attempt write under the release's own keys, and remove what lies there."""
+
+    def set_aside(build: Build, name: str, role: Role, path: Path, log: Any) -> Artifact:
+        point("store: before a file")
+        key = build.release.key(name)
+        try:
+            stored = artifacts().put_once(key, path)
+        except AlreadyStored:
+            if Artifact.objects.filter(release=build.release, name=name).exists():
+                raise
+            artifacts().delete(key)
+            stored = artifacts().put_once(key, path)
+        point("store: file set aside")
+        return Artifact(
+            release=build.release,
+            build=build,
+            variant=build.variant,
+            role=role,
+            name=name,
+            size=stored.size,
+            sha256=stored.sha256,
+        )
+
+    module("store")._set_aside = set_aside
+    for name in ("run", "checks", "publish"):
+        module(name).settle = lambda release: None
+
+
+def commit_in_two_steps() -> None:
+    """Let a build succeed first and write its files' rows in a transaction of their own."""
+
+    def commit(build: Build, output: Any, stored: list[Artifact], log: Any) -> None:
+        build.succeed(output, log.close_stage())
+        point("build: status set")
+        Artifact.objects.bulk_create(stored)
+        point("build: rows written")
+
+    module("run")._commit = commit
+
+
+def plan_in_two_steps() -> None:
+    """Pin a draft first and queue its builds in a transaction of their own."""
+
+    class Atomic:
+        def __enter__(self) -> None: ...
+        def __exit__(self, *_: object) -> None: ...
+
+    class Transaction:
+        atomic = Atomic
+
+    module("plan").transaction = Transaction
+
+
+def publish_in_two_steps() -> None:
+    """Say that a release is published, and move the head in a transaction of its own."""
+
+    def publish(self: Release, *, at: datetime) -> bool:
+        changed = self._change(
+            models.Q(status=ReleaseStatus.DRAFT),
+            status=ReleaseStatus.PUBLISHED,
+            published_at=at,
+            finished_at=at,
+        )
+        point("publish: status set")
+        if changed:
+            Head.objects.move(self, at=at)
+        return changed
+
+    Release.publish = publish  # type: ignore[method-assign]
+
+
+def publish_before_the_papers() -> None:
+    """Move the head first and write sums and manifest afterwards."""
+    publish = module("publish")
+
+    def early(release: Release, *, at: datetime) -> bool:
+        release.number()
+        published = release.publish(at=at)
+        point("publish: committed")
+        publish.write_script(release)
+        publish.write_papers(release)
+        publish.write_moving(release.channel.name)
+        return published
+
+    sys.modules["builds.pipeline"].publish = early  # type: ignore[attr-defined]
+
+
+def send_once() -> None:
+    """Trust the broker: nothing that was handed to it is ever sent again."""
+    advance = module("advance").advance
+
+    def once(release: Release, *, at: datetime, again: bool = False) -> list[Any]:
+        return list(advance(release, at=at)) if not again else []
+
+    module("reconcile").advance = once
+
+
+def never_lose() -> None:
+    """Let the build of a dead worker run for ever."""
+    Build.lose = lambda self: False  # type: ignore[method-assign]
+
+
+def never_finish_moving() -> None:
+    """Leave the files that move to the publish that broke off."""
+    module("reconcile").finish_moving = lambda: None
+
+
+def blame_the_release() -> None:
+    """Take a storage that is away for a check that failed."""
+
+    def put_back(self: Check, reason: str) -> None:
+        self.conclude(Verdict.ERROR, reason, seconds=0, accelerator="", console="")
+
+    Check.put_back = put_back  # type: ignore[method-assign]
+
+
+def take_twice() -> None:
+    """Take a build that another worker has already, or that has ended."""
+
+    def start(self: Build, worker: str) -> bool:
+        Build.objects.filter(pk=self.pk).update(
+            worker=worker,
+            fence=self.fence + 1,
+            status=BuildStatus.RUNNING,
+            stage=Stage.EVALUATE,
+            started_at=Now(),
+            lease_until=lease_end(),
+        )
+        self.refresh_from_db()
+        return True
+
+    Build.start = start  # type: ignore[method-assign]
+
+
+def look_only_once() -> None:
+    """Fail a release for good at the first error of the storage."""
+    publish = module("publish")
+    publish._wait = lambda release, error, at: release.fail(str(error), at=at)
+
+
+BY_NAME = {
+    bug.__name__: bug
+    for bug in (
+        skip_the_fence,
+        read_the_fence_again,
+        write_in_place,
+        store_under_the_last_key,
+        commit_in_two_steps,
+        plan_in_two_steps,
+        publish_in_two_steps,
+        publish_before_the_papers,
+        send_once,
+        never_lose,
+        never_finish_moving,
+        blame_the_release,
+        take_twice,
+        look_only_once,
+    )
+}
+
+
+def seed(name: str) -> None:
+    """Put a bug into this process; "" is none."""
+    if name:
+        BY_NAME[name]()

@@ -1,0 +1,194 @@
+"""What must hold after every case, whatever happened: an empty list, or what is wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from django.db import connection
+
+from builds.choices import BuildStatus, ReleaseStatus, Verdict
+from builds.models import Artifact, Build, Check, Head, Release
+from builds.pipeline import documents
+from builds.pipeline.publish import is_told
+from builds.storage import INCOMING, artifacts, channel_key
+
+NAMES_AT_LEAST = 3
+_STAYS: dict[str, tuple[str, str, list[str], list[str]]] = {
+    "build": ("builds_build", "status", sorted(BuildStatus.final()), []),
+    "release": (
+        "builds_release",
+        "status",
+        [ReleaseStatus.FAILED, ReleaseStatus.CANCELLED, ReleaseStatus.WITHDRAWN],
+        [],
+    ),
+    "published": ("builds_release", "status", [ReleaseStatus.PUBLISHED], [ReleaseStatus.WITHDRAWN]),
+    "check": ("builds_check", "verdict", [Verdict.PASSED, *sorted(Verdict.failed())], []),
+}
+
+
+def watch_ends() -> None:
+    """Let the database itself note every change of what must never change."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE crash_changes (what text)")
+        for name, (table, column, ends, allowed) in _STAYS.items():
+            olds = ", ".join(f"'{end}'" for end in ends)
+            news = ", ".join(f"'{end}'" for end in allowed) or "''"
+            when = f"OLD.{column} IN ({olds}) AND NEW.{column} NOT IN ({news}, OLD.{column})"
+            note = (
+                f"INSERT INTO crash_changes VALUES ('{name} ' || OLD.id || ' went from ' "
+                f"|| OLD.{column} || ' to ' || NEW.{column})"
+            )
+            for statement in _trigger(f"crash_{name}", table, when, note):
+                cursor.execute(statement)
+        when = f"OLD.status = '{ReleaseStatus.PUBLISHED}' AND NEW.published_at <> OLD.published_at"
+        note = "INSERT INTO crash_changes VALUES ('release ' || OLD.id || ' was published twice')"
+        for statement in _trigger("crash_twice", "builds_release", when, note):
+            cursor.execute(statement)
+
+
+def _trigger(name: str, table: str, when: str, note: str) -> list[str]:
+    if connection.vendor == "sqlite":
+        return [f"CREATE TRIGGER {name} AFTER UPDATE ON {table} WHEN {when} BEGIN {note}; END"]
+    body = f"BEGIN {note}; RETURN NEW; END"
+    make = f"CREATE TRIGGER {name} AFTER UPDATE ON {table} FOR EACH ROW WHEN ({when})"
+    return [
+        f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$",
+        f"{make} EXECUTE FUNCTION {name}()",
+    ]
+
+
+def forget_changes() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM crash_changes")
+
+
+Keys = Callable[[], list[str]]
+
+
+def wrongs(before: Release, storage: Keys | None) -> list[str]:
+    """What is wrong now that the release after `before` should be the latest.
+
+    With `storage`, orphans are collected, and what is left of them is wrong.
+    """
+    later = list(Release.objects.of(before.channel, before.system).exclude(pk=before.pk))
+    if len(later) != 1:
+        return [f"{len(later)} releases for one wish"]
+    [release] = later
+    if not release.is_published:
+        return [f"the release is {release.status}: {release.reason[:200]}"]
+    checks: list[Callable[[], Iterator[str]]] = [
+        lambda: _rows(release, before),
+        lambda: _files(release),
+        lambda: _files(before),
+        lambda: _papers(release),
+        lambda: _moving(release),
+        _changes,
+    ]
+    if storage is not None:
+        keys = storage
+        checks.append(lambda: _strays(release, before, keys))
+    return [wrong for check in checks for wrong in check()]
+
+
+def torn() -> list[str]:
+    """What a reader would find torn right now."""
+    wrong = []
+    for head in Head.objects.select_related("release__channel"):
+        names = 0
+        for artifact in head.release.artifacts.all():
+            names += 1
+            if _digest(artifact.key) != artifact.sha256:
+                wrong.append(f"torn: {artifact.key} while it is the latest")
+        if names < NAMES_AT_LEAST or head.release.status != ReleaseStatus.PUBLISHED:
+            wrong.append(f"torn: the head names {head.release} with {names} files")
+    return wrong
+
+
+def _rows(release: Release, before: Release) -> Iterator[str]:
+    if Head.objects.get(channel=release.channel, system=release.system).release_id != release.pk:
+        yield "the head does not name it"
+    if release.sequence != (before.sequence or 0) + 1:
+        yield f"its sequence is {release.sequence}"
+    done = [build for build in release.builds.all() if build.status == BuildStatus.SUCCEEDED]
+    if len(done) != 1:
+        yield f"{len(done)} builds succeeded"
+    if Build.objects.active().exists():
+        yield "a build is still active"
+    if Check.objects.exclude(verdict=Verdict.PASSED).exists():
+        yield "a check has not passed"
+    for artifact in release.artifacts.all():
+        if done and artifact.build_id != done[0].pk:
+            yield f"{artifact} is of build {artifact.build_id}"
+
+
+def _files(release: Release) -> Iterator[str]:
+    found = list(release.artifacts.all())
+    if len(found) != NAMES_AT_LEAST:
+        yield f"{release} has {len(found)} artifacts"
+    for artifact in found:
+        if _digest(artifact.key) != artifact.sha256:
+            yield f"{artifact.key} has other bytes than its row says"
+
+
+def _papers(release: Release) -> Iterator[str]:
+    papers = {
+        documents.sums_name(release.system): documents.release_sums(release),
+        documents.manifest_name(release.system): documents.manifest(release),
+    }
+    for name, data in papers.items():
+        if artifacts().read(release.key(name)) != data:
+            yield f"{name} is not what the rows say"
+
+
+def _moving(release: Release) -> Iterator[str]:
+    if not is_told(release.channel.name):
+        yield "the moving files do not say what the head says"
+
+
+def _strays(release: Release, before: Release, storage: Keys) -> Iterator[str]:
+    named = {channel_key(release.channel.name, name) for name in documents.moving_names()}
+    for one in (release, before):
+        named |= {artifact.key for artifact in Artifact.objects.filter(release=one)}
+        named |= {one.key(name) for name in documents.paper_names(one.system)}
+    collect(storage)
+    for key in sorted(set(storage()) - named):
+        yield f"an orphan: {key}"
+
+
+def _changes() -> Iterator[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT what FROM crash_changes")
+        yield from (f"an end did not stay: {what}" for [what] in cursor.fetchall())
+
+
+def collect(storage: Keys) -> None:
+    """Remove what was set aside and no build that runs may still settle."""
+    for key in storage():
+        if key.startswith(f"{INCOMING}/"):
+            artifacts().delete(key)
+
+
+def left_running(mark: str) -> list[str]:
+    """Processes that carry this mark in their environment and should be gone."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            if mark.encode() in (entry / "environ").read_bytes():
+                found.append(f"a process is left: {(entry / 'comm').read_text().strip()}")
+        except OSError:
+            continue
+    return found
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _digest(key: str) -> str:
+    data = artifacts().read(key)
+    return digest(data) if data is not None else "nothing"

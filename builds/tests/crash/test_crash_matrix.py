@@ -1,0 +1,80 @@
+"""A sample of the crash matrix on both databases; `make crash` plays all of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from builds.tests.crash import bug_list, matrix
+from builds.tests.crash.matrix import KILLS
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def play(tmp_path: Path, *words: str) -> list[dict[str, Any]]:
+    """What the matrix, started as its users do, says of every case."""
+    told = tmp_path / "results.json"
+    environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    done = subprocess.run(
+        [sys.executable, "-m", "builds.tests.crash", "--json", told, *words],
+        cwd=settings.BASE_DIR,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.exists(), done.stderr
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    results: list[dict[str, Any]] = json.loads(told.read_text())
+    return results
+
+
+@pytest.mark.parametrize(("database", "kills"), [("sqlite", 40), ("postgresql", 20)])
+def test_broken_anywhere_a_release_is_published_once_and_whole(
+    tmp_path: Path, database: str, kills: int
+) -> None:
+    results = play(tmp_path, "--database", database, "--kills", str(kills))
+
+    assert sum(result["case"]["fault"] in KILLS for result in results) == kills
+    assert not [result for result in results if result["wrong"]]
+
+
+def test_storage_that_refuses_hangs_or_breaks_off_delays_a_release_and_no_more(
+    tmp_path: Path, s3_server: str
+) -> None:
+    from conftest import ACCESS_KEY, SECRET_KEY  # noqa: PLC0415
+
+    port = s3_server.rpartition(":")[2]
+    keys = {"port": port, "access_key": ACCESS_KEY, "secret_key": SECRET_KEY}
+
+    results = play(tmp_path, "--s3", json.dumps(keys), "--kills", "4", "--lanes", "3")
+
+    assert {result["case"]["fault"] for result in results} >= set(matrix.STORAGE_FAULTS)
+
+
+def test_every_bug_that_is_put_in_turns_the_matrix_red(tmp_path: Path) -> None:
+    results = play(tmp_path, "--bugs")
+
+    caught = {result["case"]["bug"] for result in results if result["wrong"]}
+    assert caught - {""} == set(bug_list.CASES)
+
+
+def test_every_point_in_the_code_is_in_the_matrix() -> None:
+    folder = settings.BASE_DIR / "builds"
+    named = {
+        name
+        for path in folder.rglob("*.py")
+        if "tests" not in path.parts
+        for name in re.findall(r'\bpoint\("([^"]+)"\)', path.read_text())
+    }
+
+    assert named == set(matrix.POINTS)
+    assert len(named) >= 30
