@@ -6,15 +6,17 @@ import logging
 import os
 import socket
 from collections.abc import Iterable
+from typing import Any
 
 from celery import current_app, shared_task
+from celery.signals import worker_ready, worker_shutdown
 from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from builds import pipeline
 from builds.models import Build, Check, Release
-from builds.pipeline import Step, advance
+from builds.pipeline import Presence, Step, advance
 
 logger = logging.getLogger(__name__)
 
@@ -45,10 +47,16 @@ def plan(release_id: int) -> None:
 
 @shared_task(name="build")
 def build(build_id: int) -> None:
-    """Build one variant."""
-    row = Build.objects.with_release().get(pk=build_id)
-    pipeline.run(row, pipeline.builder(), worker=_worker())
-    move_on(_fresh(row.release_id))
+    """Build one variant: of all that wait for this system, the one whose turn it is.
+
+    The message only says that there is something to do; it came in at the end of the queue, while
+    its build may have been overtaken by one that is more urgent.
+    """
+    system = Build.objects.with_release().get(pk=build_id).release.system
+    for row in Build.objects.due(timezone.now()).for_system(system).in_turn().with_release():
+        if pipeline.run(row, pipeline.builder(), worker=_worker()):
+            move_on(_fresh(row.release_id))
+            return
 
 
 @shared_task(name="check")
@@ -108,3 +116,19 @@ def _fresh(release_id: int) -> Release:
 
 def _worker() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
+
+
+# A worker says in the database what it serves; nothing asks Celery for it.
+
+
+@worker_ready.connect
+def _arrive(sender: Any, **_: Any) -> None:
+    """Register this worker; `sender` is Celery's consumer."""
+    presence = Presence(
+        sender.hostname,
+        lambda: list(sender.app.amqp.queues.consume_from),
+        sender.controller.concurrency,
+        pipeline.builder(),
+    )
+    presence.start()
+    worker_shutdown.connect(lambda **_: presence.leave(), weak=False)

@@ -28,6 +28,26 @@ class CheckQuerySet(models.QuerySet["Check"]):
         """Those that hold their release back."""
         return self.filter(verdict__in=Verdict.failed())
 
+    def reset(self) -> None:
+        """Let them wait again, as if they had not been run."""
+        for check in self.exclude(verdict=Verdict.PENDING):
+            self.filter(pk=check.pk, fence=check.fence).update(
+                verdict=Verdict.PENDING,
+                fence=check.fence + 1,
+                worker="",
+                lease_until=None,
+                sent_at=None,
+                reason="",
+                console="",
+                seconds=None,
+                started_at=None,
+                finished_at=None,
+            )
+
+    def not_passed(self) -> CheckQuerySet:
+        """Those that found nothing good, or nothing yet."""
+        return self.exclude(verdict=Verdict.PASSED)
+
     def abandoned(self) -> CheckQuerySet:
         """Those whose worker has not been heard of for a whole lease."""
         return self.filter(RUNNING, lease_until__lt=Now())
@@ -101,6 +121,10 @@ class Check(Leased):
         """Put a check whose worker is gone back among those that wait; false where it is not."""
         gone = Check.objects.abandoned().filter(pk=self.pk, fence=self.fence)
         return bool(gone.update(verdict=Verdict.PENDING, worker="", lease_until=None))
+
+    def put_back(self) -> None:
+        """Let go of a check that this instance holds, without a verdict; raises LeaseLost."""
+        self.write(RUNNING, verdict=Verdict.PENDING, worker="", lease_until=None)
 
     @property
     def has_passed(self) -> bool:

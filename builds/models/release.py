@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import IntegrityError, models, transaction
-from django.db.models import Max, Q
+from django.db.models import F, Max, Q, Value
+from django.db.models.functions import Least
 from django.urls import reverse
 
 from builds import storage
-from builds.choices import BuildStatus, ReleaseStatus, System, Trigger
+from builds.choices import BuildStatus, ReleaseStatus, System, Trigger, Urgency
 from builds.models.channel import Channel
 from builds.models.lease import Leased, is_free, lease_end
 
@@ -35,6 +36,10 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
     def published(self) -> ReleaseQuerySet:
         """Those whose files may be read, newest first."""
         return self.filter(status=ReleaseStatus.PUBLISHED).order_by("-published_at", "-pk")
+
+    def failed(self) -> ReleaseQuerySet:
+        """Those that a build or a check held back, oldest first."""
+        return self.filter(status=ReleaseStatus.FAILED).order_by("created_at", "pk")
 
     def of(self, channel: Channel, system: str) -> ReleaseQuerySet:
         """Those of one channel on one system."""
@@ -92,6 +97,15 @@ class Release(Leased):
         default=False, help_text="Built even where the revision has not moved."
     )
     slot_at = models.DateTimeField(null=True, blank=True, help_text="The weekly slot it fills.")
+    urgency = models.PositiveSmallIntegerField(
+        choices=Urgency, default=Urgency.SCHEDULE, editable=False
+    )
+    plan_tries = models.PositiveSmallIntegerField(
+        default=0, editable=False, help_text="How often its source could not be reached."
+    )
+    retry_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Not planned before this, after a failure."
+    )
 
     # What it is made of; empty until the source is pinned.
     flake = models.CharField(max_length=600, blank=True)
@@ -189,6 +203,8 @@ class Release(Leased):
                         nar_hash=pin.nar_hash,
                         image_version=pin.version,
                         version=version,
+                        reason="",
+                        excerpt="",
                         pinned_at=at,
                     )
             except IntegrityError:
@@ -224,16 +240,88 @@ class Release(Leased):
                 Head.objects.move(self, at=at)
             return changed
 
+    def postpone(self, reason: str, excerpt: str, *, until: datetime) -> bool:
+        """Let this draft, whose source could not be reached, be planned again later."""
+        return self._change(
+            Q(status=ReleaseStatus.DRAFT, pinned_at=None),
+            plan_tries=F("plan_tries") + 1,
+            retry_at=until,
+            reason=reason,
+            excerpt=excerpt,
+        )
+
+    def hurry(self, urgency: Urgency, *, forced: bool = False) -> bool:
+        """Let this draft go on as soon as it can, because somebody asked for it again."""
+        changed = self._change(
+            Q(status=ReleaseStatus.DRAFT),
+            urgency=Least(F("urgency"), Value(int(urgency))),
+            forced=self.forced or forced,
+            retry_at=None,
+        )
+        self.builds.queued().exclude(retry_at=None).update(retry_at=None, sent_at=None)
+        return changed
+
+    def reopen(self, *, at: datetime) -> None:
+        """Make a draft of this failed or cancelled release again; its version and files stay.
+
+        Raises NotAllowed where that is too late or makes no sense; the text says what to do.
+        """
+        if refusal := self.refusal_to_reopen():
+            raise NotAllowed(refusal)
+        try:
+            with transaction.atomic():
+                reopened = self._change(
+                    Q(status__in=[ReleaseStatus.FAILED, ReleaseStatus.CANCELLED]),
+                    status=ReleaseStatus.DRAFT,
+                    urgency=Urgency.ADMIN,
+                    reason="",
+                    excerpt="",
+                    plan_tries=0,
+                    retry_at=None,
+                    finished_at=None,
+                )
+                self.builds.succeeded().update(cancel_requested_at=None)
+        except IntegrityError:
+            raise NotAllowed(
+                f"Another release of {self.channel} for {self.system} is in the making; cancel "
+                "that one first, or wait for it."
+            ) from None
+        if not reopened:
+            raise NotAllowed(f"{self} is {self.get_status_display()}; nothing was done.")
+
+    def refusal_to_reopen(self) -> str:
+        """Why what failed of this release can't be tried again, "" where it can."""
+        name = f"{self.channel} for {self.system}"
+        if self.status not in {ReleaseStatus.FAILED, ReleaseStatus.CANCELLED}:
+            return f"{self} is {self.get_status_display()}: there is nothing to retry."
+        if self.was_skipped:
+            return f"{self.reason} Rebuild {name} instead: that happens in any case."
+        same = Release.objects.of(self.channel, self.system)
+        if same.published().filter(published_at__gt=self.created_at).exists():
+            return f"A newer release of {name} is published; trigger a new one instead."
+        if same.drafts().exists():
+            return (
+                f"Another release of {name} is in the making; cancel that one first, or wait for "
+                "it."
+            )
+        if self.builds.active().exists():
+            return "A build of it is still being stopped; ask again in a few seconds."
+        return ""
+
     def fail(self, reason: str, excerpt: str = "", *, at: datetime) -> bool:
         """End this draft as failed; false where it had ended before."""
         return self._end(ReleaseStatus.FAILED, reason, excerpt, at)
 
     def cancel(self, reason: str, *, at: datetime) -> bool:
-        """End this draft as cancelled, and its builds; false where it had ended before."""
-        cancelled = self._end(ReleaseStatus.CANCELLED, reason, "", at)
-        if cancelled:
-            for build in self.builds.active():
-                build.cancel(reason, at=at)
+        """End this draft as cancelled, and its builds; false where it had ended before.
+
+        Its checks notice by themselves that there is nothing to check any more.
+        """
+        with transaction.atomic():
+            cancelled = self._end(ReleaseStatus.CANCELLED, reason, "", at)
+            if cancelled:
+                for build in self.builds.active():
+                    build.cancel(reason, at=at)
         return cancelled
 
     def skip(self, revision: str, *, at: datetime) -> bool:
@@ -258,6 +346,14 @@ class Release(Leased):
             if changed:
                 Head.objects.leave(self, at=at)
             return changed
+
+    def take_the_head(self, *, at: datetime) -> None:
+        """Make this published release the latest again. Raises NotAllowed."""
+        with transaction.atomic():
+            fresh = Release.objects.select_for_update().get(pk=self.pk)
+            if not fresh.is_published:
+                raise NotAllowed(f"{self} is {fresh.get_status_display()}; it can't be the latest.")
+            Head.objects.move(self, at=at)
 
     def _end(self, status: ReleaseStatus, reason: str, excerpt: str, at: datetime) -> bool:
         return self._change(
@@ -284,6 +380,10 @@ class Release(Leased):
     def is_draft(self) -> bool:
         """Whether it is still in the making."""
         return self.status == ReleaseStatus.DRAFT
+
+    def is_postponed(self, at: datetime) -> bool:
+        """Whether it waits for a time before it is planned again."""
+        return self.retry_at is not None and self.retry_at > at
 
     @property
     def was_skipped(self) -> bool:

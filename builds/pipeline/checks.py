@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from django.conf import settings
@@ -15,6 +15,7 @@ from builds.emulator.machine import Machine
 from builds.emulator.watch import BootCancelled, BootResult, boot
 from builds.models import Artifact, Check, LeaseLost, Release
 from builds.pipeline.heartbeat import Heartbeat
+from builds.pipeline.watch import has_ended
 from builds.storage import artifacts
 from builds.storage.base import blocks
 
@@ -28,9 +29,10 @@ def run_check(check: Check, *, worker: str) -> None:
     if not check.start(worker):
         logger.info("%s is taken or done", check)
         return
+    unwanted = has_ended(check.release)
     try:
         with Heartbeat(check) as heart:
-            result = _result(check, lambda: heart.lost)
+            result = _result(check, lambda: heart.lost or unwanted())
         check.conclude(
             result.verdict,
             result.reason,
@@ -38,7 +40,11 @@ def run_check(check: Check, *, worker: str) -> None:
             accelerator=result.accelerator,
             console=result.console.replace("\0", ""),
         )
-    except (LeaseLost, BootCancelled):
+    except BootCancelled:
+        logger.info("%s stops: it is not wanted any more, or given to another worker", check)
+        with suppress(LeaseLost):
+            check.put_back()
+    except LeaseLost:
         logger.warning("%s was given to another worker; this one stops", check)
 
 

@@ -12,8 +12,9 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from builds.builders.base import Builder, BuilderError, Source
-from builds.choices import System, Trigger
-from builds.models import Build, Channel, Check, Head, Release, Target
+from builds.choices import System, Trigger, Urgency
+from builds.models import MOST_ATTEMPTS, Build, Channel, Check, Head, Release, Target, pause
+from builds.pipeline.watch import has_ended
 from builds.storage import is_file_name
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def trigger(
             triggered_by=by,
             forced=forced,
             slot_at=slot_at,
+            urgency=Urgency.of(why),
         )
         for system in systems
     )
@@ -55,7 +57,10 @@ def _draft(wanted: Release) -> Release | None:
             wanted.save()
     except IntegrityError:
         # One draft at a time, and one release per slot: the constraints know.
-        return Release.objects.of(wanted.channel, wanted.system).drafts().first()
+        draft = Release.objects.of(wanted.channel, wanted.system).drafts().first()
+        if draft is not None and wanted.slot_at is None:
+            draft.hurry(Urgency(wanted.urgency), forced=wanted.forced)
+        return draft
     return wanted
 
 
@@ -83,10 +88,10 @@ def pin(release: Release, builder: Builder, *, at: datetime) -> None:
         release.fail(f"Nothing is built of {release.channel} on {release.system}.", at=at)
         return
     try:
-        pinned = builder.pin(source_of(release.channel, targets[0]))
+        pinned = builder.pin(source_of(release.channel, targets[0]), has_ended(release))
     except BuilderError as error:
         logger.warning("%s can't be planned: %s", release, error)
-        release.fail(f"The source could not be evaluated: {error}", error.excerpt, at=at)
+        _not_pinned(release, error, at)
         return
     if not is_file_name(pinned.version):
         release.fail(f"The image calls itself {pinned.version!r}, which can't be a name.", at=at)
@@ -97,6 +102,15 @@ def pin(release: Release, builder: Builder, *, at: datetime) -> None:
     with transaction.atomic():
         if release.pin(pinned, at=at):
             _queue(release, targets)
+
+
+def _not_pinned(release: Release, error: BuilderError, at: datetime) -> None:
+    reason = f"The source could not be evaluated: {error}"
+    tries = release.plan_tries + 1
+    if error.retry and tries < MOST_ATTEMPTS:
+        release.postpone(reason, error.excerpt, until=at + pause(tries))
+    else:
+        release.fail(reason, error.excerpt, at=at)
 
 
 def source_of(channel: Channel, target: Target) -> Source:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
-from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
@@ -16,6 +14,7 @@ from builds.builders.base import (
     BuildOutput,
     BuildRequest,
     Pin,
+    Product,
 )
 from builds.builders.nix import NixBuilder
 from builds.builders.nix_command import NixSettings
@@ -24,31 +23,35 @@ from builds.models import Artifact, Build, LeaseLost
 from builds.pipeline.heartbeat import Heartbeat
 from builds.pipeline.log import BuildLog
 from builds.pipeline.plan import filled
+from builds.pipeline.space import refuse_if_short
+from builds.pipeline.watch import Watch
 from builds.storage import AlreadyStored, artifacts
+from builds.storage.base import Tick, nothing
 
 logger = logging.getLogger(__name__)
 
-ASK_FOR_CANCEL_EVERY = 1.0
 
-
-def run(build: Build, builder: Builder, *, worker: str) -> None:
-    """Build one variant and store what it gives; does nothing where somebody has it already."""
+def run(build: Build, builder: Builder, *, worker: str) -> bool:
+    """Build one variant and store what it gives; false where somebody has it already."""
     if not build.start(worker):
         logger.info("%s is taken or done", build)
-        return
+        return False
     log = BuildLog(build)
     try:
         with Heartbeat(build) as heart:
             _run(build, builder, log, heart)
     except LeaseLost:
         logger.warning("%s was given to another worker; this one stops", build)
+    return True
 
 
 def _run(build: Build, builder: Builder, log: BuildLog, heart: Heartbeat) -> None:
+    watch = CancelWatch(build, log, heart)
     try:
-        output = builder.build(request_for(build, log, CancelWatch(build, log, heart)))
+        refuse_if_short(settings.DISK_FREE_LEAST)
+        output = builder.build(request_for(build, log, watch))
         log.stage(Stage.STORE)
-        stored = store(build, output, log)
+        stored = store(build, output, log, watch.stop_if_wanted)
         log.close()
         with transaction.atomic():
             build.succeed(output, log.close_stage())
@@ -90,51 +93,59 @@ class CancelWatch:
         self._build = build
         self._log = log
         self._heart = heart
-        self._asked = 0.0
-        self._answer = False
+        wanted = Build.objects.filter(pk=build.pk, cancel_requested_at__isnull=False)
+        self._is_wanted = Watch(wanted.exists)
 
     def __call__(self) -> bool:
         """See CancelSignal; also the moment in which a silent build's log is written."""
         self._log.tick()
+        return self._heart.lost or self._is_wanted()
+
+    def stop_if_wanted(self) -> None:
+        """Raise LeaseLost or BuildCancelled where the work is not to go on."""
+        self._log.tick()
         if self._heart.lost:
-            return True
-        now = time.monotonic()
-        if now - self._asked >= ASK_FOR_CANCEL_EVERY:
-            self._asked = now
-            wanted = Build.objects.filter(pk=self._build.pk, cancel_requested_at__isnull=False)
-            self._answer = wanted.exists()
-        return self._answer
+            raise LeaseLost(f"{self._build} is no longer ours")
+        if self._is_wanted():
+            raise BuildCancelled("The build was cancelled.")
 
 
-def store(build: Build, output: BuildOutput, log: BuildLog) -> list[Artifact]:
+def store(build: Build, output: BuildOutput, log: BuildLog, tick: Tick = nothing) -> list[Artifact]:
     """Put a build's products into the storage; the rows for them, not saved yet.
 
     The image's own iPXE script is not among them: publishing writes one that names the release.
+    `tick` is called between blocks; where it raises BuildCancelled, nothing of this build stays.
     """
-    return [
-        _store(build, product.name, product.role, product.path, log)
-        for product in output.products
-        if product.role != Role.IPXE
-    ]
+    stored: list[Artifact] = []
+    try:
+        for product in output.products:
+            if product.role != Role.IPXE:
+                # No comprehension: what was stored before a cancel must be known.
+                stored.append(_store(build, product, log, tick))  # noqa: PERF401
+    except BuildCancelled:
+        for artifact in stored:
+            artifacts().delete(artifact.key)
+        raise
+    return stored
 
 
-def _store(build: Build, name: str, role: Role, path: Path, log: BuildLog) -> Artifact:
-    release = build.release
+def _store(build: Build, product: Product, log: BuildLog, tick: Tick) -> Artifact:
+    release, name = build.release, product.name
     key = release.key(name)
     try:
-        stored = artifacts().put_once(key, path)
+        stored = artifacts().put_once(key, product.path, tick=tick)
     except AlreadyStored:
         if Artifact.objects.filter(release=release, name=name).exists():
             raise
         # An earlier attempt that ended before its rows were written left this behind.
         artifacts().delete(key)
-        stored = artifacts().put_once(key, path)
+        stored = artifacts().put_once(key, product.path, tick=tick)
     log.line(f"stored {name}: {stored.size} bytes, sha256 {stored.sha256}")
     return Artifact(
         release=release,
         build=build,
         variant=build.variant,
-        role=role,
+        role=product.role,
         name=name,
         size=stored.size,
         sha256=stored.sha256,
@@ -145,11 +156,18 @@ def _fail(build: Build, error: BuilderError | AlreadyStored | OSError) -> None:
     if isinstance(error, BuilderError):
         kind, excerpt, may_retry = type(error).__name__, error.excerpt, error.retry
     else:
-        kind, excerpt, may_retry = "Storage", "", isinstance(error, OSError)
+        kind, excerpt = "Storage", f"{type(error).__name__}: {error}"
+        may_retry = isinstance(error, OSError)
     logger.warning("%s failed: %s", build, error)
     build.fail(str(error), kind=kind, excerpt=excerpt, may_retry=may_retry)
 
 
 def builder() -> Builder:
     """The builder that the settings name."""
-    return NixBuilder(NixSettings(program=settings.NIX_PROGRAM, offline=settings.NIX_OFFLINE))
+    return NixBuilder(
+        NixSettings(
+            program=settings.NIX_PROGRAM,
+            offline=settings.NIX_OFFLINE,
+            options=settings.NIX_OPTIONS,
+        )
+    )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from botocore.exceptions import BotoCoreError, ClientError
 from storages.backends.s3 import S3Storage
 
-from builds.storage.base import AlreadyStored, Stored, blocks, digest_of
+from builds.storage.base import AlreadyStored, Stored, Tick, blocks, digest_of, nothing
 from builds.storage.keys import content_type
 
 if TYPE_CHECKING:
@@ -26,12 +26,13 @@ MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no types
     """A bucket. The digest is kept as metadata: a multipart upload's own one is composite."""
 
-    def put_once(self, key: str, source: Path) -> Stored:
+    def put_once(self, key: str, source: Path, *, tick: Tick = nothing) -> Stored:
         """See ArtifactStorage."""
         with source.open("rb") as file:
             if source.stat().st_size <= PART_SIZE:
+                tick()
                 return self.write_once(key, file.read())
-            return self._put_in_parts(key, file)
+            return self._put_in_parts(key, file, tick)
 
     def write_once(self, key: str, data: bytes) -> Stored:
         """See ArtifactStorage."""
@@ -70,7 +71,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
         """See ArtifactStorage."""
         return None
 
-    def _put_in_parts(self, key: str, source: BinaryIO) -> Stored:
+    def _put_in_parts(self, key: str, source: BinaryIO, tick: Tick) -> Stored:
         digest = hashlib.sha256()
         size = 0
         upload = self._client.create_multipart_upload(**self._object(key))["UploadId"]
@@ -78,6 +79,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
         try:
             parts: list[CompletedPartTypeDef] = []
             for number, block in enumerate(blocks(source, PART_SIZE), start=1):
+                tick()
                 digest.update(block)
                 size += len(block)
                 answer = self._client.upload_part(**name, PartNumber=number, Body=block)
