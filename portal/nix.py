@@ -23,7 +23,7 @@ _OURS = frozenset(
 )
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _SYSTEM = re.compile(r"[a-z0-9_]+-[a-z0-9]+")
-_STORE = re.compile(r"(?:(?:ssh|ssh-ng|unix|daemon)(?:://\S+)?)|[A-Za-z0-9_.@:-]+")
+_STORE = re.compile(r"(?:(?:ssh|ssh-ng|unix|daemon)(?:://\S+)?)|[A-Za-z0-9_][A-Za-z0-9_.@:-]*")
 _MOST_FIELDS = 8
 _SYSTEMS, _JOBS, _SPEED = 1, 3, 4
 

@@ -25,14 +25,16 @@ class WorkerQuerySet(models.QuerySet["Worker"]):
         """Those that have been gone for so long that nobody asks after them."""
         return self.filter(seen_at__lt=at - FORGOTTEN_AFTER)
 
-    def arrive(self, name: str, queues: Iterable[str], capacity: int) -> Worker:
+    def arrive(self, name: str, queues: Iterable[str], capacity: int, *, at: datetime) -> Worker:
         """Note that a worker is here; one that comes back takes its old row."""
         worker, _ = self.update_or_create(
             name=name,
             defaults={
                 "queues": sorted(queues),
                 "capacity": capacity,
-                "started_at": Now(),
+                # Not the database's clock: this is compared for equality, and SQLite's has
+                # fewer digits than what Python asks for.
+                "started_at": at,
                 "seen_at": Now(),
                 "left_at": None,
             },

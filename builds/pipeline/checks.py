@@ -49,6 +49,8 @@ def run_check(check: Check, *, worker: str) -> None:
 
 
 def _result(check: Check, cancelled: Callable[[], bool]) -> BootResult:
+    if cancelled():
+        raise BootCancelled
     run = CHECKS.get(check.name)
     if run is None:
         return _not_possible(f"This portal knows no check called {check.name}.")

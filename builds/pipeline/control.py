@@ -32,7 +32,7 @@ def cancel(row: Build | Release, reason: str, *, by: User | None, at: datetime) 
         row.cancel(reason, at=at)
         advance(row.release, at=at)
     elif not row.cancel(reason, at=at):
-        raise NotAllowed(f"{row} is {row.get_status_display()}: there is nothing to cancel.")
+        raise NotAllowed(f"{row} is {row.get_status_display()}: nothing was done.")
     _record(by, row, f"cancelled: {reason}")
 
 
@@ -92,7 +92,7 @@ def retry_variant(
 def withdraw(release: Release, reason: str, *, by: User | None, at: datetime) -> None:
     """Take a published release back; its files answer 410. Raises NotAllowed."""
     if not release.withdraw(reason, at=at):
-        raise NotAllowed(f"{release} is {release.get_status_display()}: it can't be withdrawn.")
+        raise NotAllowed(f"{release} is {release.get_status_display()}: nothing was done.")
     write_moving(release.channel.name)
     _record(by, release, f"withdrawn: {reason}")
 

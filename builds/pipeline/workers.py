@@ -63,8 +63,9 @@ class Presence:
     def _beat(self, **facts: object) -> None:
         queues = sorted(self._queues())
         if self._row is None:
-            self._row = Worker.objects.arrive(self._name, queues, self._capacity)
-            Worker.objects.forgotten(timezone.now()).delete()
+            now = timezone.now()
+            self._row = Worker.objects.arrive(self._name, queues, self._capacity, at=now)
+            Worker.objects.forgotten(now).delete()
         self._row.beat(
             queues=queues,
             store_free=space.free(space.NIX_STORE),

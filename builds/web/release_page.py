@@ -77,10 +77,11 @@ def release_page(release: Release, request: HttpRequest, *, at: datetime) -> Rel
     builds = sorted(release.builds.all(), key=lambda build: (build.variant, -build.attempt))
     known = Release.objects.of(release.channel, release.system).known_to_outside()
     successor = release.successor()
+    under_way = making(release, Line(at), at=at) if release.is_draft else None
     return ReleasePage(
         release=release,
-        state=states.release_state(release),
-        making=making(release, Line(at), at=at) if release.is_draft else None,
+        state=under_way.state if under_way else states.release_state(release),
+        making=under_way,
         checks_in_words=states.checks_in_words(release.checks.all()),
         is_latest=release.is_published and successor is None,
         commands=tuple(boot_commands(release, base)) if release.is_published else (),

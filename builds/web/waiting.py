@@ -41,20 +41,21 @@ def making(release: Release, line: Line, *, at: datetime) -> Making:
         return replace(found, word=f"will be planned again {ahead(release.retry_at, at=at)}")
     if not found.waits:
         return found
+    later = _retry_at(release, at)
+    if later is not None:
+        return replace(found, word=f"will be tried again {ahead(later, at=at)}")
     since = line.unserved_since(found.queue)
-    if since is not None:
-        what = _queue_in_words(release, found.queue)
-        return replace(found, word=nobody(what, since, at=at), unserved=True)
-    return _postponed(release, found, at)
+    if since is None:
+        return found
+    what = _queue_in_words(release, found.queue)
+    return replace(found, word=nobody(what, since, at=at), unserved=True)
 
 
-def _postponed(release: Release, found: Making, at: datetime) -> Making:
-    """Where builds wait for nothing but the time of their retry."""
+def _retry_at(release: Release, at: datetime) -> datetime | None:
+    """When the next build is due, where all wait for nothing but the time of their retry."""
     builds = [build for build in release.builds.all() if build.status == BuildStatus.QUEUED]
     later = [build.retry_at for build in builds if build.retry_at and build.retry_at > at]
-    if builds and len(later) == len(builds):
-        return replace(found, word=f"will be tried again {ahead(min(later), at=at)}")
-    return found
+    return min(later) if builds and len(later) == len(builds) else None
 
 
 def _queue_in_words(release: Release, queue: str) -> str:
