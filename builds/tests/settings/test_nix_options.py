@@ -8,10 +8,9 @@ import pytest
 from environs import Env
 
 from builds.builders.base import (
+    BuilderUnavailable,
     BuildOutput,
     BuildRequest,
-    DerivationFailed,
-    EvaluationFailed,
     Source,
 )
 from builds.builders.nix import NixBuilder
