@@ -11,9 +11,8 @@ from django.utils import timezone
 
 from builds import pipeline, tasks
 from builds.choices import BuildStatus, System, Urgency
-from builds.models import Build, Worker
 from builds.pipeline import Line, Presence
-from builds.pipeline.workers import HEARTBEAT
+from builds.models import HEARTBEAT, Build, Worker
 from builds.tests.factories import BuildFactory, ChannelFactory, ReleaseFactory
 from builds.tests.pipeline.conftest import MakeChannel, draft_of
 from builds.tests.pipeline.driver import take
