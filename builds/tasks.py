@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterable
 from typing import Any
 
+from amqp.exceptions import ChannelError
 from celery import current_app, shared_task
 from celery.signals import worker_ready, worker_shutdown
 from django.db import transaction
@@ -106,7 +107,7 @@ def _is_waiting(step: Step, steps: list[Step]) -> bool:
         with current_app.connection_for_read() as connection:
             queue = connection.SimpleQueue(step.queue)
             return queue.qsize() >= wanted
-    except OperationalError:
+    except (OperationalError, ChannelError):  # no broker; or no such queue: an empty one is none
         return False
 
 

@@ -192,8 +192,7 @@ def in_the_making(release: Release) -> None:
 
 
 def still_running(release: Release) -> None:
-    build = release.builds.first()
-    Build.objects.filter(pk=build.pk).update(
+    release.builds.update(
         status=BuildStatus.RUNNING, started_at=timezone.now(), lease_until=timezone.now()
     )
 

@@ -31,7 +31,7 @@ def failed_once_more(build: Build) -> Build:
 
 
 def test_retries_wait_longer_each_time() -> None:
-    build = BuildFactory()
+    build: Build = BuildFactory()
     pauses = []
     for _ in range(4):
         before = timezone.now()
