@@ -12,10 +12,12 @@ from amqp.exceptions import ChannelError
 from celery import current_app, shared_task
 from celery.signals import worker_ready, worker_shutdown
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from builds import pipeline
+from builds.choices import ReleaseStatus
 from builds.models import Build, Check, Release
 from builds.pipeline import Presence, Step, advance
 
@@ -38,12 +40,15 @@ def move_on(release: Release) -> None:
 
 @shared_task(name="plan")
 def plan(release_id: int) -> None:
-    """Pin a draft and queue its builds."""
-    release = _fresh(release_id)
-    with pipeline.holding(release, _worker()) as is_ours:
+    """Pin a draft and queue its builds: of all that wait for that, the one whose turn it is."""
+    for release in Release.objects.to_plan(timezone.now()):
+        with pipeline.holding(release, _worker()) as is_ours:
+            if is_ours:
+                pipeline.pin(release, pipeline.builder(), at=timezone.now())
         if is_ours:
-            pipeline.pin(release, pipeline.builder(), at=timezone.now())
-    move_on(_fresh(release_id))
+            move_on(_fresh(release.pk))
+            return
+    move_on(_fresh(release_id))  # it was planned already
 
 
 @shared_task(name="build")
@@ -62,10 +67,13 @@ def build(build_id: int) -> None:
 
 @shared_task(name="check")
 def check(check_id: int) -> None:
-    """Run one check."""
-    row = Check.objects.select_related("release", "release__channel").get(pk=check_id)
-    pipeline.run_check(row, worker=_worker())
-    move_on(_fresh(row.release_id))
+    """Run one check: of all that were handed out and wait, the one whose turn it is."""
+    handed_out = Q(sent_at__isnull=False) | Q(pk=check_id)
+    waiting = Check.objects.waiting().filter(handed_out, release__status=ReleaseStatus.DRAFT)
+    for row in waiting.in_turn().select_related("release__channel"):
+        if pipeline.run_check(row, worker=_worker()):
+            move_on(_fresh(row.release_id))
+            return
 
 
 @shared_task(name="publish")

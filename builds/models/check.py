@@ -20,6 +20,10 @@ class CheckQuerySet(models.QuerySet["Check"]):
         """Those that nobody has taken yet."""
         return self.filter(verdict=Verdict.PENDING)
 
+    def in_turn(self) -> CheckQuerySet:
+        """The most urgent first, and of those the oldest."""
+        return self.order_by("release__urgency", "release__created_at", "pk")
+
     def passed(self) -> CheckQuerySet:
         """Those that found what they looked for."""
         return self.filter(verdict=Verdict.PASSED)

@@ -41,6 +41,12 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
         """Those that a build or a check held back, oldest first."""
         return self.filter(status=ReleaseStatus.FAILED).order_by("created_at", "pk")
 
+    def to_plan(self, at: datetime) -> ReleaseQuerySet:
+        """Drafts that wait for nothing but somebody who pins their source, in their turn."""
+        due = Q(retry_at=None) | Q(retry_at__lte=at)
+        waiting = self.drafts().filter(is_free() & due, pinned_at=None)
+        return waiting.order_by("urgency", "created_at", "pk").select_related("channel")
+
     def of(self, channel: Channel, system: str) -> ReleaseQuerySet:
         """Those of one channel on one system."""
         return self.filter(channel=channel, system=system)
@@ -261,13 +267,11 @@ class Release(Leased):
         self.builds.queued().exclude(retry_at=None).update(retry_at=None, sent_at=None)
         return changed
 
-    def reopen(self, *, at: datetime) -> None:
+    def reopen(self) -> None:
         """Make a draft of this failed or cancelled release again; its version and files stay.
 
-        Raises NotAllowed where that is too late or makes no sense; the text says what to do.
+        Raises NotAllowed where it is neither, or where another draft stands.
         """
-        if refusal := self.refusal_to_reopen():
-            raise NotAllowed(refusal)
         try:
             with transaction.atomic():
                 reopened = self._change(
@@ -283,30 +287,10 @@ class Release(Leased):
                 self.builds.succeeded().update(cancel_requested_at=None)
         except IntegrityError:
             raise NotAllowed(
-                f"Another release of {self.channel} for {self.system} is in the making; cancel "
-                "that one first, or wait for it."
+                f"Another release of {self.channel} for {self.system} is in the making."
             ) from None
         if not reopened:
             raise NotAllowed(f"{self} is {self.get_status_display()}; nothing was done.")
-
-    def refusal_to_reopen(self) -> str:
-        """Why what failed of this release can't be tried again, "" where it can."""
-        name = f"{self.channel} for {self.system}"
-        if self.status not in {ReleaseStatus.FAILED, ReleaseStatus.CANCELLED}:
-            return f"{self} is {self.get_status_display()}: there is nothing to retry."
-        if self.was_skipped:
-            return f"{self.reason} Rebuild {name} instead: that happens in any case."
-        same = Release.objects.of(self.channel, self.system)
-        if same.published().filter(published_at__gt=self.created_at).exists():
-            return f"A newer release of {name} is published; trigger a new one instead."
-        if same.drafts().exists():
-            return (
-                f"Another release of {name} is in the making; cancel that one first, or wait for "
-                "it."
-            )
-        if self.builds.active().exists():
-            return "A build of it is still being stopped; ask again in a few seconds."
-        return ""
 
     def fail(self, reason: str, excerpt: str = "", *, at: datetime) -> bool:
         """End this draft as failed; false where it had ended before."""

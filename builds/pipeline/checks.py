@@ -24,11 +24,11 @@ logger = logging.getLogger(__name__)
 MEMORY_MIB = 1024
 
 
-def run_check(check: Check, *, worker: str) -> None:
-    """Run one check and record its verdict; does nothing where somebody has it already."""
+def run_check(check: Check, *, worker: str) -> bool:
+    """Run one check and record its verdict; false where somebody has it already."""
     if not check.start(worker):
         logger.info("%s is taken or done", check)
-        return
+        return False
     unwanted = has_ended(check.release)
     try:
         with Heartbeat(check) as heart:
@@ -46,6 +46,7 @@ def run_check(check: Check, *, worker: str) -> None:
             check.put_back()
     except LeaseLost:
         logger.warning("%s was given to another worker; this one stops", check)
+    return True
 
 
 def _result(check: Check, cancelled: Callable[[], bool]) -> BootResult:

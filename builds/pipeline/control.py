@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.db import transaction
 
-from builds.choices import BuildStatus, System, Urgency, Variant
+from builds.choices import BuildStatus, ReleaseStatus, System, Urgency, Variant
 from builds.models import Build, Channel, NotAllowed, Release
 from builds.pipeline.advance import advance
 from builds.pipeline.heartbeat import holding
@@ -50,7 +50,9 @@ def retry(row: Build | Release, *, by: User | None, at: datetime) -> Release:
         if release.is_draft:
             release.hurry(Urgency.ADMIN)
         else:
-            release.reopen(at=at)
+            if refusal := _refusal_to_reopen(release):
+                raise NotAllowed(refusal)
+            release.reopen()
             _try_again(release)
     _record(by, row, "retried")
     return release
@@ -59,7 +61,7 @@ def retry(row: Build | Release, *, by: User | None, at: datetime) -> Release:
 def refusal_to_retry(row: Build | Release) -> str:
     """Why `retry` would do nothing, as a sentence; "" where it would."""
     if isinstance(row, Release):
-        return "" if _is_waiting_to_retry(row) else row.refusal_to_reopen()
+        return "" if _is_waiting_to_retry(row) else _refusal_to_reopen(row)
     if row.status in {BuildStatus.SUCCEEDED, BuildStatus.RUNNING}:
         return f"Build {row.pk} is {row.get_status_display()}: there is nothing to retry."
     if row.status == BuildStatus.QUEUED:
@@ -157,6 +159,23 @@ def _try_again(release: Release) -> None:
         build.again(by_hand=True)
     checks = release.checks.all()
     (checks if broken else checks.not_passed()).reset()
+
+
+def _refusal_to_reopen(release: Release) -> str:
+    """Why what failed of an ended release can't be tried again, "" where it can."""
+    name = f"{release.channel} for {release.system}"
+    same = Release.objects.of(release.channel, release.system)
+    if release.status not in {ReleaseStatus.FAILED, ReleaseStatus.CANCELLED}:
+        return f"{release} is {release.get_status_display()}: there is nothing to retry."
+    if release.was_skipped:
+        return f"{release.reason} Rebuild {name} instead: that happens in any case."
+    if same.published().filter(published_at__gt=release.created_at).exists():
+        return f"A newer release of {name} is published; trigger a new one instead."
+    if same.drafts().exists():
+        return f"Another release of {name} is in the making; cancel that one, or wait for it."
+    if release.builds.active().exists():
+        return "A build of it is still being stopped; ask again in a few seconds."
+    return ""
 
 
 def _is_waiting_to_retry(release: Release) -> bool:

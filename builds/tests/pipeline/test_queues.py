@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from builds import pipeline, tasks
 from builds.choices import BuildStatus, System, Urgency
+from builds.models import HEARTBEAT, Build, Release, Worker
 from builds.pipeline import Line, Presence
-from builds.models import HEARTBEAT, Build, Worker
-from builds.tests.factories import BuildFactory, ChannelFactory, ReleaseFactory
+from builds.tests.factories import BuildFactory, ChannelFactory, CheckFactory, ReleaseFactory
 from builds.tests.pipeline.conftest import MakeChannel, draft_of
 from builds.tests.pipeline.driver import take
 
@@ -70,6 +70,24 @@ def test_message_of_an_overtaken_build_builds_the_urgent_one(make_channel: MakeC
     tasks.build(second.pk)
     first.refresh_from_db()
     assert first.status == BuildStatus.SUCCEEDED, "every message takes one"
+
+
+def test_plans_and_checks_go_by_urgency_too(make_channel: MakeChannel) -> None:
+    scheduled, urgent = draft_of(make_channel("one")), draft_of(make_channel("two"))
+    Release.objects.filter(pk=scheduled.pk).update(urgency=Urgency.SCHEDULE)
+
+    tasks.plan(scheduled.pk)
+
+    scheduled.refresh_from_db()
+    urgent.refresh_from_db()
+    assert (scheduled.pinned_at is None, urgent.pinned_at is None) == (True, False)
+    tasks.plan(urgent.pk)
+    scheduled.refresh_from_db()
+    assert scheduled.pinned_at is not None
+    for release in (scheduled, urgent):
+        CheckFactory(release=release, name="no-such-check", sent_at=timezone.now())
+    tasks.check(scheduled.checks.get().pk)
+    assert (scheduled.checks.get().has_failed, urgent.checks.get().has_failed) == (False, True)
 
 
 def test_retry_that_is_not_due_is_passed_over() -> None:
