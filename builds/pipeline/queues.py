@@ -57,12 +57,15 @@ class Line:
         """The workers of a queue."""
         return [worker for worker in self.workers if worker.serves(queue)]
 
-    def unserved_since(self, queue: str) -> datetime | None:
-        """Since when nobody serves a queue, as far as is known; None where somebody does."""
+    def unserved_since(self, queue: str, waiting_since: datetime | None = None) -> datetime | None:
+        """Since when nobody serves a queue; None where somebody does.
+
+        Where nobody ever has, that is when the oldest build began to wait, or `waiting_since`.
+        """
         if self.serving(queue):
             return None
         gone = [worker.left_at or worker.seen_at for worker in self._known if worker.serves(queue)]
-        return max(gone) if gone else self._oldest_in(queue)
+        return max(gone) if gone else waiting_since or self._oldest_in(queue)
 
     def place(self, build: Build) -> Place | None:
         """Where a build stands; None where it does not wait for a worker."""

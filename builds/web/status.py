@@ -132,7 +132,7 @@ def _is_building(release: Release) -> bool:
 def _queue(
     line: Line, at: datetime, name: str, *, purpose: str, waiting: list[datetime], running: int
 ) -> QueueRow:
-    since = line.unserved_since(name)
+    since = line.unserved_since(name, min(waiting, default=None))
     what = purpose.removeprefix("builds for ")
     return QueueRow(
         name=name,

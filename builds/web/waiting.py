@@ -44,7 +44,7 @@ def making(release: Release, line: Line, *, at: datetime) -> Making:
     later = _retry_at(release, at)
     if later is not None:
         return replace(found, word=f"will be tried again {ahead(later, at=at)}")
-    since = line.unserved_since(found.queue)
+    since = line.unserved_since(found.queue, release.pinned_at or release.created_at)
     if since is None:
         return found
     what = _queue_in_words(release, found.queue)
