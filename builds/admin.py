@@ -17,8 +17,18 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from builds import pipeline
-from builds.models import Artifact, Build, Channel, Check, Head, Release, Target
+from builds import pipeline, tasks
+from builds.models import (
+    Artifact,
+    Build,
+    Channel,
+    Check,
+    Head,
+    NotAllowed,
+    Release,
+    Target,
+    Worker,
+)
 from builds.web.acts import MAY_TRIGGER, may_withdraw, rebuild
 from builds.web.states import release_name
 from builds.web.words import short_digest, size
@@ -130,7 +140,7 @@ class ReleaseAdmin(ReadOnlyAdmin[Release]):
     search_fields = ["version", "revision"]
     date_hierarchy = "created_at"
     inlines = [BuildInline]
-    actions = ["withdraw_selected", "cancel_selected"]
+    actions = ["withdraw_selected", "cancel_selected", "retry_selected", "roll_back_selected"]
 
     @admin.display(description="release", ordering="version")
     def name(self, release: Release) -> str:
@@ -160,11 +170,30 @@ class ReleaseAdmin(ReadOnlyAdmin[Release]):
         """Go to the page that asks for the reason; one draft at a time."""
         return self._one(request, releases.drafts(), "admin:builds_release_cancel")  # type: ignore[attr-defined]
 
+    @admin.action(description="Retry what failed", permissions=["withdraw"])
+    def retry_selected(self, request: HttpRequest, releases: QuerySet[Release]) -> None:
+        """Try again what keeps the selected releases from being published."""
+        for release in releases.select_related("channel"):
+
+            def retry(release: Release = release) -> None:
+                pipeline.retry(release, by=_user(request), at=timezone.now())
+                tasks.move_on(release)
+
+            self._do(request, release, retry)
+
+    @admin.action(description="Make the latest again …", permissions=["withdraw"])
+    def roll_back_selected(
+        self, request: HttpRequest, releases: QuerySet[Release]
+    ) -> HttpResponse | None:
+        """Go to the page that asks for the reason; one published release at a time."""
+        return self._one(request, releases.published(), "admin:builds_release_rollback")  # type: ignore[attr-defined]
+
     def get_urls(self) -> list[URLPattern]:
-        """With the two pages that ask for a reason."""
+        """With the pages that ask for a reason."""
         own = [
             self._reason_path("withdraw", self.withdraw_view),
             self._reason_path("cancel", self.cancel_view),
+            self._reason_path("rollback", self.roll_back_view),
         ]
         return [*own, *super().get_urls()]
 
@@ -172,11 +201,8 @@ class ReleaseAdmin(ReadOnlyAdmin[Release]):
         """Take a published release back, then rewrite what moves."""
         release = get_object_or_404(Release.objects.select_related("channel"), pk=pk)
 
-        def withdraw(reason: str) -> bool:
-            withdrawn = release.withdraw(reason, at=timezone.now())
-            if withdrawn:
-                pipeline.write_moving(release.channel.name)
-            return withdrawn
+        def withdraw(reason: str) -> None:
+            pipeline.withdraw(release, reason, by=_user(request), at=timezone.now())
 
         return self._with_reason(request, release, "Withdraw", withdraw)
 
@@ -184,10 +210,19 @@ class ReleaseAdmin(ReadOnlyAdmin[Release]):
         """Stop a draft and its builds."""
         release = get_object_or_404(Release.objects.select_related("channel"), pk=pk)
 
-        def cancel(reason: str) -> bool:
-            return release.cancel(reason, at=timezone.now())
+        def cancel(reason: str) -> None:
+            pipeline.cancel(release, reason, by=_user(request), at=timezone.now())
 
         return self._with_reason(request, release, "Cancel", cancel)
+
+    def roll_back_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Make an earlier release the latest again."""
+        release = get_object_or_404(Release.objects.select_related("channel"), pk=pk)
+
+        def roll_back(reason: str) -> None:
+            pipeline.roll_back(release, reason, by=_user(request), at=timezone.now())
+
+        return self._with_reason(request, release, "Roll back to", roll_back)
 
     def _reason_path(self, act: str, view: Callable[..., HttpResponse]) -> URLPattern:
         return path(
@@ -205,18 +240,14 @@ class ReleaseAdmin(ReadOnlyAdmin[Release]):
         return None
 
     def _with_reason(
-        self, request: HttpRequest, release: Release, act: str, do: Callable[[str], bool]
+        self, request: HttpRequest, release: Release, act: str, do: Callable[[str], None]
     ) -> HttpResponse:
         """Ask for a reason, and do it when one is given."""
         if not self.has_withdraw_permission(request):
             raise PermissionDenied
         form = ReasonForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
-            if do(form.cleaned_data["reason"]):
-                self.message_user(request, f"{release}: {release.get_status_display()}.")
-            else:
-                text = f"{release} is {release.get_status_display()}: nothing was done."
-                self.message_user(request, text, messages.WARNING)
+            self._do(request, release, lambda: do(form.cleaned_data["reason"]))
             return redirect(release)
         context: dict[str, Any] = {
             **self.admin_site.each_context(request),
@@ -227,6 +258,15 @@ class ReleaseAdmin(ReadOnlyAdmin[Release]):
             "opts": self.opts,
         }
         return render(request, "admin/builds/release/reason.html", context)
+
+    def _do(self, request: HttpRequest, release: Release, act: Callable[[], None]) -> None:
+        """Do it, or say why it can't be done."""
+        try:
+            act()
+        except NotAllowed as refusal:
+            self.message_user(request, str(refusal), messages.WARNING)
+        else:
+            self.message_user(request, f"{release}: {release.get_status_display()}.")
 
 
 @admin.register(Build)
@@ -279,6 +319,13 @@ class HeadAdmin(ReadOnlyAdmin[Head]):
 
     list_display = ["channel", "system", "release", "moved_at"]
     list_select_related = ["channel", "release__channel"]
+
+
+@admin.register(Worker)
+class WorkerAdmin(ReadOnlyAdmin[Worker]):
+    """Workers, to read: they write their rows themselves."""
+
+    list_display = ["name", "queues", "capacity", "nix_version", "accelerator", "seen_at"]
 
 
 def _user(request: HttpRequest) -> User:

@@ -17,6 +17,11 @@ class System(models.TextChoices):
         return self.value.partition("-")[0]
 
     @property
+    def queue(self) -> str:
+        """The Celery queue of the builds for this system: build.x86_64-linux."""
+        return f"build.{self.value}"
+
+    @property
     def kernel_name(self) -> str:
         """The kernel's file name in a netboot: bzImage-… on x86_64, Image-… on aarch64."""
         stem = "bzImage" if self is System.X86_64 else "Image"
@@ -98,6 +103,19 @@ class Trigger(models.TextChoices):
     ADMIN = "admin", "an admin"
     API = "api", "the API"
     FIRST_START = "first-start", "the first start"
+
+
+class Urgency(models.IntegerChoices):
+    """Whose work goes first where several wait; the smaller number does."""
+
+    ADMIN = 0, "an admin waits for it"
+    API = 1, "a program waits for it"
+    SCHEDULE = 2, "nobody waits for it"
+
+    @classmethod
+    def of(cls, trigger: Trigger) -> Urgency:
+        """How urgent what was triggered so is."""
+        return {Trigger.ADMIN: cls.ADMIN, Trigger.SCHEDULE: cls.SCHEDULE}.get(trigger, cls.API)
 
 
 class Verdict(models.TextChoices):

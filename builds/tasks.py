@@ -7,16 +7,19 @@ import os
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import Any
 
 from celery import current_app, shared_task
-from celery.signals import worker_ready
+from celery.signals import worker_ready, worker_shutdown
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from builds import broker, pipeline
+from builds.choices import ReleaseStatus
 from builds.models import Build, Check, Release
-from builds.pipeline import Step, advance
+from builds.pipeline import Presence, Step, advance
 from builds.points import point
 
 logger = logging.getLogger(__name__)
@@ -38,30 +41,40 @@ def move_on(release: Release) -> None:
 
 @shared_task(name="plan")
 def plan(release_id: int) -> None:
-    """Pin a draft and queue its builds."""
-    release = _fresh(release_id)
-    with pipeline.holding(release, _worker()) as is_ours:
+    """Pin a draft and queue its builds: of all that wait for that, the one whose turn it is."""
+    for release in Release.objects.to_plan(timezone.now()):
+        with pipeline.holding(release, _worker()) as is_ours:
+            if is_ours:
+                pipeline.pin(release, pipeline.builder(), at=timezone.now())
         if is_ours:
-            pipeline.pin(release, pipeline.builder(), at=timezone.now())
-    planned = _fresh(release_id)
-    if planned.pinned_at is not None:  # else `reconcile` tries again, after a while
-        move_on(planned)
+            move_on(_fresh(release.pk))
+            return
+    move_on(_fresh(release_id))  # it was planned already
 
 
 @shared_task(name="build")
 def build(build_id: int) -> None:
-    """Build one variant."""
-    row = Build.objects.with_release().get(pk=build_id)
-    pipeline.run(row, pipeline.builder(), worker=_worker())
-    move_on(_fresh(row.release_id))
+    """Build one variant: of all that wait for this system, the one whose turn it is.
+
+    The message only says that there is something to do; it came in at the end of the queue, while
+    its build may have been overtaken by one that is more urgent.
+    """
+    system = Build.objects.with_release().get(pk=build_id).release.system
+    for row in Build.objects.due(timezone.now()).for_system(system).in_turn().with_release():
+        if pipeline.run(row, pipeline.builder(), worker=_worker()):
+            move_on(_fresh(row.release_id))
+            return
 
 
 @shared_task(name="check")
 def check(check_id: int) -> None:
-    """Run one check."""
-    row = Check.objects.select_related("release", "release__channel").get(pk=check_id)
-    pipeline.run_check(row, worker=_worker())
-    move_on(_fresh(row.release_id))
+    """Run one check: of all that were handed out and wait, the one whose turn it is."""
+    handed_out = Q(sent_at__isnull=False) | Q(pk=check_id)
+    waiting = Check.objects.waiting().filter(handed_out, release__status=ReleaseStatus.DRAFT)
+    for row in waiting.in_turn().select_related("release__channel"):
+        if pipeline.run_check(row, worker=_worker()):
+            move_on(_fresh(row.release_id))
+            return
 
 
 @shared_task(name="publish")
@@ -113,3 +126,19 @@ def _fresh(release_id: int) -> Release:
 
 def _worker() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
+
+
+# A worker says in the database what it serves; nothing asks Celery for it.
+
+
+@worker_ready.connect
+def _arrive(sender: Any, **_: Any) -> None:
+    """Register this worker; `sender` is Celery's consumer."""
+    presence = Presence(
+        sender.hostname,
+        lambda: list(sender.app.amqp.queues.consume_from),
+        sender.controller.concurrency,
+        pipeline.builder(),
+    )
+    presence.start()
+    worker_shutdown.connect(lambda **_: presence.leave(), weak=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from pathlib import Path
 
 import django_stubs_ext
@@ -10,6 +11,7 @@ from csp.constants import NONE, SELF
 from whitenoise.compress import Compressor
 
 from portal.env import Environment
+from portal.nix import nix_options
 from portal.schedule import TICKS
 
 django_stubs_ext.monkeypatch()
@@ -17,6 +19,7 @@ django_stubs_ext.monkeypatch()
 env = Environment()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
 TESTING = "pytest" in sys.modules
 DATA_DIR = env.data_dir(BASE_DIR / "var" / "test" if TESTING else BASE_DIR / "var")
 
@@ -159,6 +162,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = TICKS
+CELERY_BEAT_SYNC_EVERY = 1  # each tick is noted at once: /status/ tells whether beat lives
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 
 # Building
@@ -167,6 +171,9 @@ NIX_PROGRAM = env.text("NIX_PROGRAM", "nix")
 NIX_OFFLINE = env.boolean("NIX_OFFLINE", default=False)
 BUILD_TIME_LIMIT = env.integer("BUILD_TIME_LIMIT", 6 * 3600, least=1)
 BUILD_SILENCE_LIMIT = env.integer("BUILD_SILENCE_LIMIT", 3600, least=1)
+NIX_OPTIONS = nix_options(env)
+# The bytes that a build is to find free, in the Nix store and in the data folder.
+DISK_FREE_LEAST = env.integer("DISK_FREE_LEAST", 2**30)
 BOOT_TIME_LIMIT = env.integer("BOOT_TIME_LIMIT", 300, least=1)
 BUILD_RETRY_SECONDS = env.integer("BUILD_RETRY_SECONDS", 30)
 LEASE_SECONDS, HEARTBEAT_SECONDS = env.lease()

@@ -68,6 +68,11 @@ CancelSignal = Callable[[], bool]
 """Asked several times a second; true means: stop everything and raise BuildCancelled."""
 
 
+def never() -> bool:
+    """The signal of what nobody stops."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
     """One image to build from a pinned source."""
@@ -161,12 +166,15 @@ class BuildCancelled(BuilderError):
 class Builder(Protocol):
     """What gets a variant built."""
 
-    def pin(self, source: Source) -> Pin:
+    def pin(self, source: Source, cancelled: CancelSignal = never) -> Pin:
         """Fix a source at its present revision.
 
         Raises EvaluationFailed where the source does not exist or evaluate, BuilderUnavailable
-        where it cannot be reached.
+        where it cannot be reached, BuildCancelled where it was told to stop.
         """
+
+    def version(self) -> str:
+        """What the builder calls itself, "" where it is not there."""
 
     def build(self, request: BuildRequest) -> BuildOutput:
         """Build one image; blocks until it ends. Raises a BuilderError."""

@@ -6,12 +6,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builds.builders import nix_pin, products
-from builds.builders.base import BadProduct, BuildOutput, BuildRequest, Pin, Source
+from builds.builders.base import (
+    BadProduct,
+    BuilderError,
+    BuildOutput,
+    BuildRequest,
+    CancelSignal,
+    Pin,
+    Source,
+    never,
+)
 from builds.builders.nix_command import NixCalls, NixSettings, Silence, overrides, sandbox
 from builds.builders.watched import Watch
 from builds.choices import Stage
 
 _STORE = "/nix/store/"
+_VERSION_LIMIT = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +30,19 @@ class NixBuilder:
 
     settings: NixSettings = field(default_factory=NixSettings)
 
-    def pin(self, source: Source) -> Pin:
+    def pin(self, source: Source, cancelled: CancelSignal = never) -> Pin:
         """Fix a source at its present revision; see Builder."""
         limit = self.settings.pin_limit
-        watch = Watch(cancelled=lambda: False, time_limit=limit, silence_limit=limit)
+        watch = Watch(cancelled, time_limit=limit, silence_limit=limit)
         return nix_pin.pin(NixCalls(self.settings, watch, Silence()), source)
+
+    def version(self) -> str:
+        """See Builder."""
+        watch = Watch(never, time_limit=_VERSION_LIMIT, silence_limit=_VERSION_LIMIT)
+        try:
+            return _version(NixCalls(self.settings, watch, Silence()))
+        except BuilderError:
+            return ""
 
     def build(self, request: BuildRequest) -> BuildOutput:
         """Build one image; see Builder."""
@@ -47,7 +65,7 @@ class NixBuilder:
             kernel_version=facts.kernel_version,
             kernel_params=products.kernel_params(offered),
             sandboxed=sandboxed,
-            builder_version=calls.ask(["--version"]).output.strip(),
+            builder_version=_version(calls),
         )
 
 
@@ -91,6 +109,10 @@ def _closure(calls: NixCalls, output: Path) -> dict[Path, int]:
     answer = calls.ask(["path-info", "--recursive", "--size", "--", str(output)])
     rows = (line.split() for line in answer.output.splitlines())
     return {Path(row[0]): int(row[1]) for row in rows if len(row) == 2}  # noqa: PLR2004
+
+
+def _version(calls: NixCalls) -> str:
+    return calls.ask(["--version"]).output.strip()
 
 
 def _in_store(path: str) -> str:

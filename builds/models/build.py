@@ -17,7 +17,10 @@ from builds.models.release import Release
 if TYPE_CHECKING:
     from builds.builders.base import BuildOutput, Progress
 
-MOST_ATTEMPTS = 3
+MOST_ATTEMPTS = 5
+REMEMBERED_SUCCESSES = 500
+FIRST_PAUSE = timedelta(seconds=30)
+PAUSE_GROWS = 4
 RUNNING = Q(status=BuildStatus.RUNNING)
 
 
@@ -32,6 +35,18 @@ class BuildQuerySet(models.QuerySet["Build"]):
         """Those that wait for a worker."""
         return self.filter(status=BuildStatus.QUEUED)
 
+    def due(self, at: datetime) -> BuildQuerySet:
+        """Those that wait for nothing but a worker."""
+        return self.queued().filter(Q(retry_at=None) | Q(retry_at__lte=at))
+
+    def for_system(self, system: str) -> BuildQuerySet:
+        """Those of releases for one system."""
+        return self.filter(release__system=system)
+
+    def in_turn(self) -> BuildQuerySet:
+        """The most urgent first, and of those the one that has waited longest."""
+        return self.order_by("release__urgency", "queued_at", "pk")
+
     def running(self) -> BuildQuerySet:
         """Those that a worker has."""
         return self.filter(status=BuildStatus.RUNNING)
@@ -43,6 +58,13 @@ class BuildQuerySet(models.QuerySet["Build"]):
     def succeeded(self) -> BuildQuerySet:
         """Those that gave what they should."""
         return self.filter(status=BuildStatus.SUCCEEDED)
+
+    def last_successes(self) -> models.QuerySet[Build, tuple[Any, ...]]:
+        """Channel, system, variant, start and end of the last successes, the newest first."""
+        timed = self.succeeded().filter(started_at__isnull=False, finished_at__isnull=False)
+        return timed.order_by("-finished_at").values_list(
+            "release__channel_id", "release__system", "variant", "started_at", "finished_at"
+        )[:REMEMBERED_SUCCESSES]
 
     def abandoned(self) -> BuildQuerySet:
         """Those whose worker has not been heard of for a whole lease."""
@@ -74,6 +96,12 @@ class Build(Leased):
         null=True, blank=True, editable=False, help_text="When it was handed to the broker."
     )
     queued_at = models.DateTimeField(auto_now_add=True)
+    retry_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Not before this, after a failure."
+    )
+    by_hand = models.BooleanField(
+        default=False, editable=False, help_text="A person asked for this attempt."
+    )
     started_at = models.DateTimeField(null=True, blank=True, editable=False)
     finished_at = models.DateTimeField(null=True, blank=True, editable=False)
     stage_seconds = models.JSONField(default=dict, blank=True, editable=False)
@@ -171,6 +199,7 @@ class Build(Leased):
         """End well, with what the build gave."""
         self._end(
             BuildStatus.SUCCEEDED,
+            error="",
             derivation=output.derivation,
             store_path=output.store_path,
             closure_size=output.closure_size,
@@ -188,7 +217,9 @@ class Build(Leased):
         )
 
     def end_cancelled(self, reason: str) -> None:
-        """End because somebody asked for it."""
+        """End because somebody asked for it; the reason that was given then goes first."""
+        asked = Build.objects.filter(pk=self.pk).exclude(error="").values_list("error", flat=True)
+        reason = asked.first() or reason
         self._end(BuildStatus.CANCELLED, error=reason, error_kind="cancelled")
 
     def _end(self, status: BuildStatus, **fields: Any) -> None:
@@ -217,22 +248,29 @@ class Build(Leased):
         if not waiting.update(
             status=BuildStatus.CANCELLED, finished_at=at, error=reason, error_kind="cancelled"
         ):
-            Build.objects.running().filter(pk=self.pk).update(cancel_requested_at=at)
+            Build.objects.running().filter(pk=self.pk).update(cancel_requested_at=at, error=reason)
         self.refresh_from_db()
 
-    def again(self) -> Build | None:
-        """A new attempt at the same variant; None where one waits or runs, or were too many."""
+    def again(self, *, at: datetime | None = None, by_hand: bool = False) -> Build | None:
+        """A new attempt at the same variant, not before `at`.
+
+        None where one waits or runs, or where there were too many since a person asked last; a
+        person may always ask for one more.
+        """
         siblings = Build.objects.filter(release=self.release, variant=self.variant)
         with transaction.atomic():
             Release.objects.select_for_update().get(pk=self.release_id)
             newest = siblings.aggregate(n=Max("attempt"))["n"]
-            if siblings.active().exists() or newest >= MOST_ATTEMPTS:
+            is_enough = not by_hand and self.tries >= MOST_ATTEMPTS
+            if siblings.active().exists() or is_enough:
                 return None
             return siblings.create(
                 release=self.release,
                 variant=self.variant,
                 attribute=self.attribute,
                 attempt=newest + 1,
+                retry_at=at,
+                by_hand=by_hand,
             )
 
     # What it says of itself.
@@ -241,6 +279,24 @@ class Build(Leased):
     def is_final(self) -> bool:
         """Whether it will never change again."""
         return self.status in BuildStatus.final()
+
+    @property
+    def tries(self) -> int:
+        """How many attempts there were up to this one since a person asked for one."""
+        before = Build.objects.filter(
+            release_id=self.release_id, variant=self.variant, attempt__lte=self.attempt
+        )
+        asked = before.filter(by_hand=True).aggregate(n=Max("attempt"))["n"] or 1
+        return self.attempt - int(asked) + 1
+
+    @property
+    def will_be_retried(self) -> bool:
+        """Whether a further attempt follows without anybody's doing."""
+        return self.may_retry and self.tries < MOST_ATTEMPTS
+
+    def is_due(self, at: datetime) -> bool:
+        """Whether it waits for nothing but a worker."""
+        return self.retry_at is None or self.retry_at <= at
 
     @property
     def percent(self) -> int:
@@ -257,6 +313,11 @@ class Build(Leased):
         if self.started_at is None or self.finished_at is None:
             return None
         return self.finished_at - self.started_at
+
+
+def pause(tries: int) -> timedelta:
+    """How long to wait after so many failed tries: 30 s, 2 min, 8 min, 32 min."""
+    return FIRST_PAUSE * int(PAUSE_GROWS ** (tries - 1))
 
 
 class LogChunkQuerySet(models.QuerySet["LogChunk"]):

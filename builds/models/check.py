@@ -21,6 +21,10 @@ class CheckQuerySet(models.QuerySet["Check"]):
         """Those that nobody has taken yet."""
         return self.filter(verdict=Verdict.PENDING)
 
+    def in_turn(self) -> CheckQuerySet:
+        """The most urgent first, and of those the oldest."""
+        return self.order_by("release__urgency", "release__created_at", "pk")
+
     def passed(self) -> CheckQuerySet:
         """Those that found what they looked for."""
         return self.filter(verdict=Verdict.PASSED)
@@ -28,6 +32,26 @@ class CheckQuerySet(models.QuerySet["Check"]):
     def failed(self) -> CheckQuerySet:
         """Those that hold their release back."""
         return self.filter(verdict__in=Verdict.failed())
+
+    def reset(self) -> None:
+        """Let them wait again, as if they had not been run."""
+        for check in self.exclude(verdict=Verdict.PENDING):
+            self.filter(pk=check.pk, fence=check.fence).update(
+                verdict=Verdict.PENDING,
+                fence=check.fence + 1,
+                worker="",
+                lease_until=None,
+                sent_at=None,
+                reason="",
+                console="",
+                seconds=None,
+                started_at=None,
+                finished_at=None,
+            )
+
+    def not_passed(self) -> CheckQuerySet:
+        """Those that found nothing good, or nothing yet."""
+        return self.exclude(verdict=Verdict.PASSED)
 
     def abandoned(self) -> CheckQuerySet:
         """Those whose worker has not been heard of for a whole lease."""

@@ -14,6 +14,11 @@ class LeaseLost(Exception):
     """The row is somebody else's by now; whoever sees this must stop and write nothing."""
 
 
+def lease_length() -> timedelta:
+    """For how long a holder need not be heard of."""
+    return timedelta(seconds=settings.LEASE_SECONDS)
+
+
 def is_free() -> models.Q:
     """The rows that nobody holds, or whose holder has not been heard of for a whole lease."""
     return models.Q(lease_until=None) | models.Q(lease_until__lt=Now())
@@ -21,8 +26,7 @@ def is_free() -> models.Q:
 
 def lease_end() -> models.expressions.Combinable:
     """When a lease taken or renewed now ends, by the database's clock."""
-    lease = timedelta(seconds=settings.LEASE_SECONDS)
-    return models.ExpressionWrapper(Now() + lease, output_field=models.DateTimeField())
+    return models.ExpressionWrapper(Now() + lease_length(), output_field=models.DateTimeField())
 
 
 class Leased(models.Model):

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import IntegrityError, models, transaction
-from django.db.models import Max, Q
+from django.db.models import F, Max, Q, Value
+from django.db.models.functions import Least
 from django.urls import reverse
 
 from builds import storage
-from builds.choices import BuildStatus, ReleaseStatus, System, Trigger
+from builds.choices import BuildStatus, ReleaseStatus, System, Trigger, Urgency
 from builds.models.channel import Channel
 from builds.models.lease import Leased, is_free, lease_end
 from builds.points import point
@@ -36,6 +37,16 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
     def published(self) -> ReleaseQuerySet:
         """Those whose files may be read, newest first."""
         return self.filter(status=ReleaseStatus.PUBLISHED).order_by("-published_at", "-pk")
+
+    def failed(self) -> ReleaseQuerySet:
+        """Those that a build or a check held back, oldest first."""
+        return self.filter(status=ReleaseStatus.FAILED).order_by("created_at", "pk")
+
+    def to_plan(self, at: datetime) -> ReleaseQuerySet:
+        """Drafts that wait for nothing but somebody who pins their source, in their turn."""
+        due = Q(retry_at=None) | Q(retry_at__lte=at)
+        waiting = self.drafts().filter(is_free() & due, pinned_at=None)
+        return waiting.order_by("urgency", "created_at", "pk").select_related("channel")
 
     def of(self, channel: Channel, system: str) -> ReleaseQuerySet:
         """Those of one channel on one system."""
@@ -93,6 +104,15 @@ class Release(Leased):
         default=False, help_text="Built even where the revision has not moved."
     )
     slot_at = models.DateTimeField(null=True, blank=True, help_text="The weekly slot it fills.")
+    urgency = models.PositiveSmallIntegerField(
+        choices=Urgency, default=Urgency.SCHEDULE, editable=False
+    )
+    plan_tries = models.PositiveSmallIntegerField(
+        default=0, editable=False, help_text="How often its source could not be reached."
+    )
+    retry_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Not planned before this, after a failure."
+    )
 
     # What it is made of; empty until the source is pinned.
     flake = models.CharField(max_length=600, blank=True)
@@ -190,6 +210,8 @@ class Release(Leased):
                         nar_hash=pin.nar_hash,
                         image_version=pin.version,
                         version=version,
+                        reason="",
+                        excerpt="",
                         pinned_at=at,
                     )
             except IntegrityError:
@@ -226,6 +248,52 @@ class Release(Leased):
             point("publish: head moved")
             return changed
 
+    def postpone(self, reason: str, excerpt: str, *, until: datetime) -> bool:
+        """Let this draft, whose source could not be reached, be planned again later."""
+        return self._change(
+            Q(status=ReleaseStatus.DRAFT, pinned_at=None, fence=self.fence),
+            plan_tries=F("plan_tries") + 1,
+            retry_at=until,
+            reason=reason,
+            excerpt=excerpt,
+        )
+
+    def hurry(self, urgency: Urgency, *, forced: bool = False) -> bool:
+        """Let this draft go on as soon as it can, because somebody asked for it again."""
+        changed = self._change(
+            Q(status=ReleaseStatus.DRAFT),
+            urgency=Least(F("urgency"), Value(int(urgency))),
+            forced=self.forced or forced,
+            retry_at=None,
+        )
+        self.builds.queued().exclude(retry_at=None).update(retry_at=None, sent_at=None)
+        return changed
+
+    def reopen(self) -> None:
+        """Make a draft of this failed or cancelled release again; its version and files stay.
+
+        Raises NotAllowed where it is neither, or where another draft stands.
+        """
+        try:
+            with transaction.atomic():
+                reopened = self._change(
+                    Q(status__in=[ReleaseStatus.FAILED, ReleaseStatus.CANCELLED]),
+                    status=ReleaseStatus.DRAFT,
+                    urgency=Urgency.ADMIN,
+                    reason="",
+                    excerpt="",
+                    plan_tries=0,
+                    retry_at=None,
+                    finished_at=None,
+                )
+                self.builds.succeeded().update(cancel_requested_at=None)
+        except IntegrityError:
+            raise NotAllowed(
+                f"Another release of {self.channel} for {self.system} is in the making."
+            ) from None
+        if not reopened:
+            raise NotAllowed(f"{self} is {self.get_status_display()}; nothing was done.")
+
     def fail(self, reason: str, excerpt: str = "", *, at: datetime) -> bool:
         """End this draft as failed; false where it had ended before."""
         return self._end(ReleaseStatus.FAILED, reason, excerpt, at)
@@ -235,11 +303,15 @@ class Release(Leased):
         return self._end(ReleaseStatus.FAILED, reason, excerpt, at, Q(fence=self.fence))
 
     def cancel(self, reason: str, *, at: datetime) -> bool:
-        """End this draft as cancelled, and its builds; false where it had ended before."""
-        cancelled = self._end(ReleaseStatus.CANCELLED, reason, "", at)
-        if cancelled:
-            for build in self.builds.active():
-                build.cancel(reason, at=at)
+        """End this draft as cancelled, and its builds; false where it had ended before.
+
+        Its checks notice by themselves that there is nothing to check any more.
+        """
+        with transaction.atomic():
+            cancelled = self._end(ReleaseStatus.CANCELLED, reason, "", at)
+            if cancelled:
+                for build in self.builds.active():
+                    build.cancel(reason, at=at)
         return cancelled
 
     def skip(self, revision: str, *, at: datetime) -> bool:
@@ -264,6 +336,14 @@ class Release(Leased):
             if changed:
                 Head.objects.leave(self, at=at)
             return changed
+
+    def take_the_head(self, *, at: datetime) -> None:
+        """Make this published release the latest again. Raises NotAllowed."""
+        with transaction.atomic():
+            fresh = Release.objects.select_for_update().get(pk=self.pk)
+            if not fresh.is_published:
+                raise NotAllowed(f"{self} is {fresh.get_status_display()}; it can't be the latest.")
+            Head.objects.move(self, at=at)
 
     def _end(
         self, status: ReleaseStatus, reason: str, excerpt: str, at: datetime, held: Q | None = None
@@ -292,6 +372,10 @@ class Release(Leased):
     def is_draft(self) -> bool:
         """Whether it is still in the making."""
         return self.status == ReleaseStatus.DRAFT
+
+    def is_postponed(self, at: datetime) -> bool:
+        """Whether it waits for a time before it is planned again."""
+        return self.retry_at is not None and self.retry_at > at
 
     @property
     def was_skipped(self) -> bool:

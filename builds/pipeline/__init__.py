@@ -2,27 +2,54 @@
 
 from builds.pipeline.advance import Step, advance, note_sent
 from builds.pipeline.checks import run_check
+from builds.pipeline.control import (
+    before_head,
+    cancel,
+    publish_now,
+    refusal_to_retry,
+    retry,
+    retry_variant,
+    roll_back,
+    withdraw,
+)
 from builds.pipeline.documents import boot_script, moving_files
 from builds.pipeline.heartbeat import holding
 from builds.pipeline.plan import pin, trigger, trigger_due
 from builds.pipeline.publish import publish, write_moving
+from builds.pipeline.queues import Line, Place
 from builds.pipeline.reconcile import reconcile
+from builds.pipeline.regression import Regression, first_reds, regression
 from builds.pipeline.run import builder, run
+from builds.pipeline.workers import Presence
 
 __all__ = [
+    "Line",
+    "Place",
+    "Presence",
+    "Regression",
     "Step",
     "advance",
+    "before_head",
     "boot_script",
     "builder",
+    "cancel",
+    "first_reds",
     "holding",
     "moving_files",
     "note_sent",
     "pin",
     "publish",
+    "publish_now",
     "reconcile",
+    "refusal_to_retry",
+    "regression",
+    "retry",
+    "retry_variant",
+    "roll_back",
     "run",
     "run_check",
     "trigger",
     "trigger_due",
+    "withdraw",
     "write_moving",
 ]

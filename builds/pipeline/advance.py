@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.conf import settings
-
-from builds.choices import BuildStatus
-from builds.models import Build, Check, Release
+from builds.choices import BuildStatus, System
+from builds.models import Build, Check, Release, pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +27,9 @@ def advance(release: Release, *, at: datetime, again: bool = False) -> list[Step
     if not release.is_draft or release.is_held:
         return []
     if release.pinned_at is None:
-        return [Step("plan", release.pk)]
+        return _plan_step(release, at, again=again)
     builds = release.builds.newest_per_variant()
-    _retry(builds)
+    _retry(builds, at)
     builds = release.builds.newest_per_variant()
     broken = next((build for build in builds if _ended_badly(build)), None)
     if broken is not None:
@@ -39,7 +37,11 @@ def advance(release: Release, *, at: datetime, again: bool = False) -> list[Step
         return []
     if any(build.status != BuildStatus.SUCCEEDED for build in builds):
         waiting = (build for build in builds if build.status == BuildStatus.QUEUED)
-        return [_build_step(build) for build in waiting if again or build.sent_at is None]
+        return [
+            _build_step(release, build, at)
+            for build in waiting
+            if build.sent_at is None or (again and build.is_due(at))
+        ]
     return _after_builds(release, at, again=again)
 
 
@@ -66,30 +68,43 @@ def _after_builds(release: Release, at: datetime, *, again: bool) -> list[Step]:
     ]
 
 
-def _retry(builds: list[Build]) -> None:
+def _plan_step(release: Release, at: datetime, *, again: bool) -> list[Step]:
+    """What was postponed goes to the broker at once with its delay, and again when it is due."""
+    if again and release.is_postponed(at):
+        return []
+    return [Step("plan", release.pk, delay=_seconds_until(release.retry_at, at))]
+
+
+def _retry(builds: list[Build], at: datetime) -> None:
+    """Try again what may do better next time: after a failure not at once, after a loss at once."""
     for build in builds:
-        if build.may_retry and build.status in {BuildStatus.FAILED, BuildStatus.LOST}:
+        if build.may_retry and build.status == BuildStatus.FAILED:
+            build.again(at=at + pause(build.tries))
+        elif build.may_retry and build.status == BuildStatus.LOST:
             build.again()
 
 
 def _ended_badly(build: Build) -> bool:
-    return build.is_final and build.status != BuildStatus.SUCCEEDED
+    """Also where it was too late to stop it: who asked for that wants no release."""
+    wanted = build.status == BuildStatus.SUCCEEDED and build.cancel_requested_at is None
+    return build.is_final and not wanted
 
 
 def _give_up(release: Release, broken: Build, at: datetime) -> None:
     for build in release.builds.active():
         build.cancel(f"{broken.variant} of the same release {broken.status}.", at=at)
-    if broken.status == BuildStatus.CANCELLED:
-        release.cancel(broken.error, at=at)
+    if broken.status in {BuildStatus.CANCELLED, BuildStatus.SUCCEEDED}:
+        release.cancel(broken.error or "It was cancelled.", at=at)
         return
-    tries = f" after {broken.attempt} attempts" if broken.attempt > 1 else ""
+    count = broken.tries
+    tries = f" after {count} attempts" if count > 1 else ""
     release.fail(f"{broken.variant} {broken.status}{tries}: {broken.error}", broken.excerpt, at=at)
 
 
-def _build_step(build: Build) -> Step:
-    return Step(
-        "build",
-        build.pk,
-        queue=f"build.{build.release.system}",
-        delay=settings.BUILD_RETRY_SECONDS * (build.attempt - 1),
-    )
+def _build_step(release: Release, build: Build, at: datetime) -> Step:
+    delay = _seconds_until(build.retry_at, at)
+    return Step("build", build.pk, queue=System(release.system).queue, delay=delay)
+
+
+def _seconds_until(then: datetime | None, at: datetime) -> float:
+    return max(0.0, (then - at).total_seconds()) if then else 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from django.conf import settings
@@ -17,6 +17,7 @@ from builds.models import Artifact, Check, LeaseLost, Release
 from builds.pipeline.heartbeat import Heartbeat
 from builds.pipeline.patience import insist
 from builds.pipeline.store import settle
+from builds.pipeline.watch import has_ended
 from builds.points import point
 from builds.storage import artifacts
 from builds.storage.base import blocks
@@ -26,25 +27,33 @@ logger = logging.getLogger(__name__)
 MEMORY_MIB = 1024
 
 
-def run_check(check: Check, *, worker: str) -> None:
-    """Run one check and record its verdict; does nothing where somebody has it already."""
+def run_check(check: Check, *, worker: str) -> bool:
+    """Run one check and record its verdict; false where somebody has it already."""
     point("check: message taken")
     if not check.start(worker):
         logger.info("%s is taken or done", check)
-        return
+        return False
     point("check: row taken")
+    unwanted = has_ended(check.release)
     try:
         with Heartbeat(check) as heart:
-            result = _result(check, lambda: heart.lost)
+            result = _result(check, lambda: heart.lost or unwanted())
             point("check: verdict found")
             _record(check, result)
-    except (LeaseLost, BootCancelled):
+    except BootCancelled:
+        logger.info("%s stops: it is not wanted any more, or given to another worker", check)
+        with suppress(LeaseLost):
+            check.put_back("not wanted any more")
+    except LeaseLost:
         logger.warning("%s was given to another worker; this one stops", check)
     point("check: recorded")
+    return True
 
 
 def _result(check: Check, cancelled: Callable[[], bool]) -> BootResult | OSError:
     """What the check found, or what kept it from looking."""
+    if cancelled():
+        raise BootCancelled
     run = CHECKS.get(check.name)
     if run is None:
         return _not_possible(f"This portal knows no check called {check.name}.")

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from builds.builders.base import Builder, BuilderError, Source
-from builds.choices import System, Trigger
-from builds.models import Build, Channel, Check, Head, Release, Target
+from builds.choices import System, Trigger, Urgency
+from builds.models import MOST_ATTEMPTS, Build, Channel, Check, Head, Release, Target, pause
+from builds.pipeline.watch import has_ended
 from builds.points import point
 from builds.storage import is_file_name
 
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 logger = logging.getLogger(__name__)
-
-# How long a source that can't be reached is asked again before the release fails.
-PATIENCE = timedelta(hours=1)
 
 
 def trigger(
@@ -47,6 +45,7 @@ def trigger(
             triggered_by=by,
             forced=forced,
             slot_at=slot_at,
+            urgency=Urgency.of(why),
         )
         for system in systems
     )
@@ -61,7 +60,10 @@ def _draft(wanted: Release) -> Release | None:
             point("trigger: saved")
     except IntegrityError:
         # One draft at a time, and one release per slot: the constraints know.
-        return Release.objects.of(wanted.channel, wanted.system).drafts().first()
+        draft = Release.objects.of(wanted.channel, wanted.system).drafts().first()
+        if draft is not None and wanted.slot_at is None:
+            draft.hurry(Urgency(wanted.urgency), forced=wanted.forced)
+        return draft
     point("trigger: committed")
     return wanted
 
@@ -91,12 +93,10 @@ def pin(release: Release, builder: Builder, *, at: datetime) -> None:
         return
     point("plan: before pinning")
     try:
-        pinned = builder.pin(source_of(release.channel, targets[0]))
+        pinned = builder.pin(source_of(release.channel, targets[0]), has_ended(release))
     except BuilderError as error:
         logger.warning("%s can't be planned: %s", release, error)
-        if not error.retry or at - release.created_at > PATIENCE:
-            reason = f"The source could not be evaluated: {error}"
-            release.fail_as_holder(reason, error.excerpt, at=at)
+        _not_pinned(release, error, at)
         return
     point("plan: pinned")
     if not is_file_name(pinned.version):
@@ -113,6 +113,15 @@ def pin(release: Release, builder: Builder, *, at: datetime) -> None:
             _queue(release, targets)
             point("plan: builds written")
     point("plan: committed")
+
+
+def _not_pinned(release: Release, error: BuilderError, at: datetime) -> None:
+    reason = f"The source could not be evaluated: {error}"
+    tries = release.plan_tries + 1
+    if error.retry and tries < MOST_ATTEMPTS:
+        release.postpone(reason, error.excerpt, until=at + pause(tries))
+    else:
+        release.fail_as_holder(reason, error.excerpt, at=at)
 
 
 def source_of(channel: Channel, target: Target) -> Source:

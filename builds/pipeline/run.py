@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 
 from django.conf import settings
 from django.db import transaction
@@ -22,23 +21,23 @@ from builds.choices import Stage, System, Variant
 from builds.models import Artifact, Build, LeaseLost
 from builds.pipeline.heartbeat import Heartbeat
 from builds.pipeline.log import BuildLog
-from builds.pipeline.patience import insist, riding_out
+from builds.pipeline.patience import insist
 from builds.pipeline.plan import filled
+from builds.pipeline.space import refuse_if_short
 from builds.pipeline.store import drop, set_aside, settle
+from builds.pipeline.watch import Watch
 from builds.points import point
 from builds.storage import AlreadyStored
 
 logger = logging.getLogger(__name__)
 
-ASK_FOR_CANCEL_EVERY = 1.0
 
-
-def run(build: Build, builder: Builder, *, worker: str) -> None:
-    """Build one variant and store what it gives; does nothing where somebody has it already."""
+def run(build: Build, builder: Builder, *, worker: str) -> bool:
+    """Build one variant and store what it gives; false where somebody has it already."""
     point("build: message taken")
     if not build.start(worker):
         logger.info("%s is taken or done", build)
-        return
+        return False
     point("build: row taken")
     log = BuildLog(build)
     try:
@@ -46,13 +45,16 @@ def run(build: Build, builder: Builder, *, worker: str) -> None:
             _run(build, builder, log, heart)
     except LeaseLost:
         logger.warning("%s was given to another worker; this one stops", build)
+    return True
 
 
 def _run(build: Build, builder: Builder, log: BuildLog, heart: Heartbeat) -> None:
+    watch = CancelWatch(build, log, heart)
     try:
-        output = builder.build(request_for(build, log, CancelWatch(build, log, heart)))
+        refuse_if_short(settings.DISK_FREE_LEAST)
+        output = builder.build(request_for(build, log, watch))
         point("build: built")
-        _keep(build, output, log)
+        _keep(build, output, log, watch)
     except BuildCancelled as error:
         if heart.lost:
             raise LeaseLost(f"{build} may be somebody else's by now") from error
@@ -64,11 +66,11 @@ def _run(build: Build, builder: Builder, log: BuildLog, heart: Heartbeat) -> Non
         _fail(build, error)
 
 
-def _keep(build: Build, output: BuildOutput, log: BuildLog) -> None:
+def _keep(build: Build, output: BuildOutput, log: BuildLog, watch: CancelWatch) -> None:
     """Store what the build gave; what can't be committed is removed again."""
     try:
         log.stage(Stage.STORE)
-        stored = set_aside(build, output, log)
+        stored = set_aside(build, output, log, watch.stop_if_wanted)
         log.close()
         point("build: all set aside")
         insist(lambda: _commit(build, output, stored, log), str(build))
@@ -119,28 +121,29 @@ class CancelWatch:
         self._build = build
         self._log = log
         self._heart = heart
-        self._asked = 0.0
-        self._answer = False
+        wanted = Build.objects.filter(pk=build.pk, cancel_requested_at__isnull=False)
+        self._is_wanted = Watch(wanted.exists)
 
     def __call__(self) -> bool:
         """See CancelSignal; also the moment in which a silent build's log is written."""
         self._log.tick()
+        return self._heart.lost or self._is_wanted()
+
+    def stop_if_wanted(self) -> None:
+        """Raise LeaseLost or BuildCancelled where the work is not to go on."""
+        self._log.tick()
         if self._heart.lost:
-            return True
-        now = time.monotonic()
-        if now - self._asked >= ASK_FOR_CANCEL_EVERY:
-            self._asked = now
-            wanted = Build.objects.filter(pk=self._build.pk, cancel_requested_at__isnull=False)
-            with riding_out(str(self._build)):
-                self._answer = wanted.exists()
-        return self._answer
+            raise LeaseLost(f"{self._build} is no longer ours")
+        if self._is_wanted():
+            raise BuildCancelled("The build was cancelled.")
 
 
 def _fail(build: Build, error: BuilderError | AlreadyStored | OSError) -> None:
     if isinstance(error, BuilderError):
         kind, excerpt, may_retry = type(error).__name__, error.excerpt, error.retry
     else:
-        kind, excerpt, may_retry = "Storage", "", isinstance(error, OSError)
+        kind, excerpt = "Storage", f"{type(error).__name__}: {error}"
+        may_retry = isinstance(error, OSError)
     logger.warning("%s failed: %s", build, error)
     said = str(error)
     insist(
@@ -151,4 +154,10 @@ def _fail(build: Build, error: BuilderError | AlreadyStored | OSError) -> None:
 
 def builder() -> Builder:
     """The builder that the settings name."""
-    return NixBuilder(NixSettings(program=settings.NIX_PROGRAM, offline=settings.NIX_OFFLINE))
+    return NixBuilder(
+        NixSettings(
+            program=settings.NIX_PROGRAM,
+            offline=settings.NIX_OFFLINE,
+            options=settings.NIX_OPTIONS,
+        )
+    )

@@ -8,26 +8,29 @@ row. Whoever does that, and however late, puts the very bytes there that the row
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
-from builds.builders.base import BuildOutput
+from builds.builders.base import BuildOutput, Product
 from builds.choices import BuildStatus, Role
 from builds.models import Artifact, Build, Release
 from builds.pipeline.log import BuildLog
 from builds.pipeline.patience import AWAY
 from builds.points import point
 from builds.storage import artifacts, staging_key
+from builds.storage.base import Tick, nothing
 
 logger = logging.getLogger(__name__)
 
 
-def set_aside(build: Build, output: BuildOutput, log: BuildLog) -> list[Artifact]:
+def set_aside(
+    build: Build, output: BuildOutput, log: BuildLog, tick: Tick = nothing
+) -> list[Artifact]:
     """Put a build's products beside the releases; the rows for them, not saved yet.
 
     The image's own iPXE script is not among them: publishing writes one that names the release.
+    `tick` is called between blocks; where it raises, the file at hand is not stored.
     """
     return [
-        _set_aside(build, product.name, product.role, product.path, log)
+        _set_aside(build, product, log, tick)
         for product in output.products
         if product.role != Role.IPXE
     ]
@@ -57,17 +60,18 @@ def drop(build: Build, output: BuildOutput) -> None:
         logger.warning("what %s set aside is left to be collected: %s", build, error)
 
 
-def _set_aside(build: Build, name: str, role: Role, path: Path, log: BuildLog) -> Artifact:
+def _set_aside(build: Build, product: Product, log: BuildLog, tick: Tick) -> Artifact:
     point("store: before a file")
-    stored = artifacts().put_once(staging_key(build.pk, name), path)
+    key = staging_key(build.pk, product.name)
+    stored = artifacts().put_once(key, product.path, tick=tick)
     point("store: file set aside")
-    log.line(f"stored {name}: {stored.size} bytes, sha256 {stored.sha256}")
+    log.line(f"stored {product.name}: {stored.size} bytes, sha256 {stored.sha256}")
     return Artifact(
         release=build.release,
         build=build,
         variant=build.variant,
-        role=role,
-        name=name,
+        role=product.role,
+        name=product.name,
         size=stored.size,
         sha256=stored.sha256,
     )

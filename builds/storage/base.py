@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
@@ -21,6 +21,13 @@ class Stored:
     sha256: str
 
 
+Tick = Callable[[], None]
+
+
+def nothing() -> None:
+    """What is done between two blocks where nobody watches."""
+
+
 class AlreadyStored(Exception):
     """Another file lies under a key that is written once."""
 
@@ -32,8 +39,10 @@ class AlreadyStored(Exception):
 class ArtifactStorage(Protocol):
     """A place for artifacts: keys are paths with slashes, as in URLs."""
 
-    def put_once(self, key: str, source: Path) -> Stored:
+    def put_once(self, key: str, source: Path, *, tick: Tick = nothing) -> Stored:
         """Store a file under a new key, hashing while it goes by.
+
+        `tick` is called before each block; what it raises ends the upload.
 
         Storing the same bytes again does nothing. Raises AlreadyStored where other bytes lie
         there, OSError where the storage fails; then nothing lies under the key.

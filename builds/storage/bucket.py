@@ -14,7 +14,7 @@ from storages.backends.s3 import S3Storage
 from urllib3.exceptions import HTTPError
 
 from builds.points import point
-from builds.storage.base import AlreadyStored, Stored, blocks, digest_of
+from builds.storage.base import AlreadyStored, Stored, Tick, blocks, digest_of, nothing
 from builds.storage.keys import content_type
 
 if TYPE_CHECKING:
@@ -29,12 +29,13 @@ MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no types
     """A bucket. The digest is kept as metadata: a multipart upload's own one is composite."""
 
-    def put_once(self, key: str, source: Path) -> Stored:
+    def put_once(self, key: str, source: Path, *, tick: Tick = nothing) -> Stored:
         """See ArtifactStorage."""
         with source.open("rb") as file:
             if source.stat().st_size <= PART_SIZE:
+                tick()
                 return self.write_once(key, file.read())
-            return self._put_in_parts(key, file)
+            return self._put_in_parts(key, file, tick)
 
     def write_once(self, key: str, data: bytes) -> Stored:
         """See ArtifactStorage."""
@@ -102,7 +103,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
         """See ArtifactStorage."""
         return None
 
-    def _put_in_parts(self, key: str, source: BinaryIO) -> Stored:
+    def _put_in_parts(self, key: str, source: BinaryIO, tick: Tick) -> Stored:
         digest = hashlib.sha256()
         size = 0
         with _asking(key):
@@ -111,6 +112,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
         try:
             parts: list[CompletedPartTypeDef] = []
             for number, block in enumerate(blocks(source, PART_SIZE), start=1):
+                tick()
                 digest.update(block)
                 size += len(block)
                 answer = self._client.upload_part(**name, PartNumber=number, Body=block)

@@ -15,7 +15,7 @@ from django.core.files.storage import FileSystemStorage
 from whitenoise.responders import SlicedFile
 
 from builds.points import point
-from builds.storage.base import AlreadyStored, Stored, blocks, digest_of
+from builds.storage.base import AlreadyStored, Stored, Tick, blocks, digest_of, nothing
 from builds.storage.keys import INCOMING
 
 
@@ -37,10 +37,10 @@ class FileRange(SlicedFile):  # type: ignore[misc]  # WhiteNoise has no types
 class FolderStorage(FileSystemStorage):
     """A folder; a file appears under its key whole or not at all."""
 
-    def put_once(self, key: str, source: Path) -> Stored:
+    def put_once(self, key: str, source: Path, *, tick: Tick = nothing) -> Stored:
         """See ArtifactStorage."""
         with source.open("rb") as file:
-            return self._write_once(key, file)
+            return self._write_once(key, file, tick)
 
     def write_once(self, key: str, data: bytes) -> Stored:
         """See ArtifactStorage."""
@@ -89,10 +89,10 @@ class FolderStorage(FileSystemStorage):
         """See ArtifactStorage."""
         return self._path(key)
 
-    def _write_once(self, key: str, source: BinaryIO) -> Stored:
+    def _write_once(self, key: str, source: BinaryIO, tick: Tick = nothing) -> Stored:
         target = self._path(key)
         with self._incoming() as part:
-            stored = _copy(source, part)
+            stored = _copy(source, part, tick)
             point("storage: copied, not named")
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -124,11 +124,12 @@ class FolderStorage(FileSystemStorage):
         return Path(self.path(key))
 
 
-def _copy(source: BinaryIO, part: Path) -> Stored:
+def _copy(source: BinaryIO, part: Path, tick: Tick = nothing) -> Stored:
     digest = hashlib.sha256()
     size = 0
     with part.open("wb") as target:
         for block in blocks(source):
+            tick()
             digest.update(block)
             target.write(block)
             size += len(block)

@@ -9,14 +9,16 @@ from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from builds import pipeline, tasks
 from builds.choices import System, Trigger
-from builds.models import Channel, Release
+from builds.models import Build, Channel, NotAllowed, Release
 
 MAY_TRIGGER = "builds.add_release"
 MAY_WITHDRAW = "builds.change_release"
+CANCELLED = "Cancelled by an admin."
 
 
 def may_trigger(user: User | AnonymousUser) -> bool:
@@ -43,6 +45,49 @@ def trigger(request: HttpRequest, channel: str) -> HttpResponse:
     for draft in drafts:
         messages.success(request, f"{row} is being built for {draft.system}.")
     return redirect(drafts[0] if len(drafts) == 1 else row)
+
+
+@require_POST
+@permission_required(MAY_WITHDRAW, raise_exception=True)
+def cancel_build(request: HttpRequest, pk: int) -> HttpResponse:
+    """Stop a build, and with it the release that it is for."""
+    build = get_object_or_404(Build.objects.with_release(), pk=pk)
+    try:
+        pipeline.cancel(build, CANCELLED, by=_user(request), at=timezone.now())
+    except NotAllowed as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, f"Build {build.pk} is cancelled, and its release with it.")
+    return redirect(build)
+
+
+@require_POST
+@permission_required(MAY_TRIGGER, raise_exception=True)
+def retry_build(request: HttpRequest, pk: int) -> HttpResponse:
+    """Try a failed build again within its release."""
+    return _retry(request, get_object_or_404(Build.objects.with_release(), pk=pk))
+
+
+@require_POST
+@permission_required(MAY_TRIGGER, raise_exception=True)
+def retry_release(request: HttpRequest, pk: int) -> HttpResponse:
+    """Try again what keeps a release from being published."""
+    return _retry(request, get_object_or_404(Release.objects.select_related("channel"), pk=pk))
+
+
+def _retry(request: HttpRequest, row: Build | Release) -> HttpResponse:
+    try:
+        release = pipeline.retry(row, by=_user(request), at=timezone.now())
+    except NotAllowed as refusal:
+        messages.error(request, str(refusal))
+        return redirect(row)
+    tasks.move_on(release)
+    messages.success(request, f"What failed of {release} is tried again.")
+    return redirect(release)
+
+
+def _user(request: HttpRequest) -> User | None:
+    return request.user if isinstance(request.user, User) else None
 
 
 def rebuild(

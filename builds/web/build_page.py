@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from builds.choices import BuildStatus, Stage
 from builds.models import Build
+from builds.pipeline import Line
 from builds.web import states
 from builds.web.states import State, Tone
+from builds.web.waiting import what_it_waits_for
 from builds.web.words import clock, counted, size
 
 
@@ -64,10 +67,11 @@ def progress_in_words(build: Build) -> str:
     return ", ".join(parts)
 
 
-def what_happened(build: Build) -> str:
+def what_happened(build: Build, *, at: datetime) -> str:
     """The one sentence that a build's page begins with; "" where there is nothing to explain."""
     if build.status == BuildStatus.QUEUED:
-        return f"It waits for a worker that builds for {build.release.system}."
+        words = what_it_waits_for(build, Line(at), at=at)
+        return words or f"It waits for a worker that builds for {build.release.system}."
     if build.cancel_requested_at and not build.is_final:
         return "It was asked to stop, and is stopping."
     if build.status in {BuildStatus.RUNNING, BuildStatus.SUCCEEDED}:

@@ -11,7 +11,9 @@ from django.urls import reverse
 
 from builds.choices import ReleaseStatus, System
 from builds.models import Channel, Head, Release
-from builds.web import states
+from builds.pipeline import Line, Regression, first_reds
+from builds.web import states, waiting
+from builds.web.failure import red_since
 from builds.web.states import Making, State
 from builds.web.words import age, counted, sentence, slot, span
 
@@ -156,6 +158,8 @@ class _Found:
 
     def __init__(self, at: datetime) -> None:
         self._at = at
+        self._line = Line(at)
+        self._red = first_reds()
         self._heads = {
             (head.channel_id, head.system): head.release for head in Head.objects.with_files()
         }
@@ -170,8 +174,8 @@ class _Found:
     def cell(self, channel: Channel, system: System) -> Cell:
         key = (channel.pk, system.value)
         head, draft = self._heads.get(key), self._drafts.get(key)
-        making = states.making(draft) if draft else None
-        after = aftermath(head, self._last.get(key), at=self._at)
+        making = waiting.making(draft, self._line, at=self._at) if draft else None
+        after = aftermath(head, self._last.get(key), at=self._at, red=self._red.get(key))
         weeks = tuple(weeks_of(self._recent[key], at=self._at))
         return Cell(
             channel=channel,
@@ -222,13 +226,17 @@ class _Found:
         return f"{after.words}; {waits}" if after else waits
 
 
-def aftermath(head: Release | None, last: Release | None, *, at: datetime) -> Aftermath | None:
+def aftermath(
+    head: Release | None, last: Release | None, *, at: datetime, red: Regression | None = None
+) -> Aftermath | None:
     """What came of the release that ended last, where that is not the head."""
     if last is None or last.finished_at is None or (head and last.pk == head.pk):
         return None
     if head and head.published_at and last.finished_at < head.published_at:
         return None
     words = _what_happened(last, at)
+    if red is not None and last.status == ReleaseStatus.FAILED:
+        words = f"{words}; {red_since(red, at=at)}"
     state = states.release_state(last)
     return Aftermath(state=state, words=words, url=last.get_absolute_url())
 

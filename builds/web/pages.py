@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.core.paginator import Page, Paginator
@@ -20,13 +21,17 @@ from django.views.decorators.http import require_safe
 from builds.boot.addresses import base_url
 from builds.choices import BuildStatus, System
 from builds.models import Build, Channel, Head, Release
+from builds.pipeline import Line, refusal_to_retry, regression
 from builds.web import logs, states
 from builds.web.acts import may_trigger, may_withdraw
 from builds.web.build_page import progress_in_words, stage_steps, what_happened
 from builds.web.choice import Wish, choose
 from builds.web.dashboard import gather, latest_url, next_build, waits_for
+from builds.web.failure import is_tried_again
 from builds.web.history import channel_history
 from builds.web.release_page import release_page
+from builds.web.status import status_page
+from builds.web.waiting import making, what_it_waits_for
 
 BUILDS_A_PAGE = 50
 
@@ -98,9 +103,10 @@ def build_list(request: HttpRequest) -> HttpResponse:
     asked = {name: request.GET.get(name, "") for name in ("status", "channel", "system")}
     builds = _filtered(Build.objects.with_release(), asked)
     ended = Paginator(builds.ended(), BUILDS_A_PAGE)
+    at = timezone.now()
     context = {
         "running": _with_states(builds.running()),
-        "waiting": _with_states(builds.queued().order_by("queued_at", "pk")),
+        "waiting": _waiting(builds.queued().in_turn(), at),
         "ended": _with_states(page := ended.get_page(request.GET.get("page"))),
         "page": page,
         "asked": asked,
@@ -108,7 +114,7 @@ def build_list(request: HttpRequest) -> HttpResponse:
         "statuses": BuildStatus.choices,
         "channels": Channel.objects.all(),
         "systems": System.choices,
-        "at": timezone.now(),
+        "at": at,
     }
     return render(request, "web/build_list.html", context)
 
@@ -118,18 +124,30 @@ def build_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """One build with the end of its log."""
     build = get_object_or_404(Build.objects.with_release(), pk=pk)
     attempts = Build.objects.filter(release=build.release, variant=build.variant)
+    at = timezone.now()
     context: dict[str, Any] = {
         "build": build,
         "state": states.build_state(build),
         "stages": stage_steps(build),
-        "sentence": what_happened(build),
+        "sentence": what_happened(build, at=at),
+        "is_tried_again": is_tried_again(build),
+        "red": regression(build.release),
+        "may_cancel": may_withdraw(request.user) and _may_be_cancelled(build),
+        "may_retry": may_trigger(request.user) and not refusal_to_retry(build),
         "excerpt": logs.plain(build.excerpt),
         "progress": progress_in_words(build),
         "tail": logs.tail(build),
         "attempts": _with_states(attempts.order_by("attempt")),
-        "at": timezone.now(),
+        "at": at,
     }
     return render(request, "web/build_detail.html", context)
+
+
+@require_safe
+def status(request: HttpRequest) -> HttpResponse:
+    """Queues, workers, parts, disks, and how fresh each channel is."""
+    at = timezone.now()
+    return render(request, "web/status.html", {"page": status_page(at=at), "at": at})
 
 
 @require_safe
@@ -142,12 +160,15 @@ def build_log(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 
 def _release(request: HttpRequest, release: Release) -> HttpResponse:
+    at = timezone.now()
     context = {
-        "page": release_page(release, request),
+        "page": release_page(release, request, at=at),
         "base": base_url(request),
         "excerpt": logs.plain(release.excerpt),
+        "red": regression(release),
         "may_withdraw": may_withdraw(request.user),
-        "at": timezone.now(),
+        "may_retry": may_trigger(request.user) and not refusal_to_retry(release),
+        "at": at,
     }
     return render(request, "web/release_detail.html", context)
 
@@ -155,12 +176,13 @@ def _release(request: HttpRequest, release: Release) -> HttpResponse:
 def _no_release_yet(request: HttpRequest, channel: Channel, system: str) -> HttpResponse:
     at = timezone.now()
     draft = Release.objects.of(channel, system).drafts().with_progress().first()
+    line = Line(at)
     context = {
         "channel": channel,
         "system": system,
         "is_built": channel.targets.filter(system=system).exists(),
         "waits_for": waits_for(channel, at=at),
-        "making": states.making(draft) if draft else None,
+        "making": making(draft, line, at=at) if draft else None,
         "url": latest_url(channel.name, system),
     }
     return render(request, "web/latest_missing.html", context, status=404)
@@ -177,5 +199,19 @@ def _filtered(builds: QuerySet[Build], asked: dict[str, str]) -> Any:
     return builds
 
 
-def _with_states(builds: QuerySet[Build] | Page[Build]) -> list[tuple[Build, states.State]]:
-    return [(build, states.build_state(build)) for build in builds]
+def _may_be_cancelled(build: Build) -> bool:
+    return not build.is_final and build.cancel_requested_at is None
+
+
+def _waiting(builds: QuerySet[Build], at: datetime) -> list[tuple[Build, states.State, str]]:
+    line = Line(at)
+    return [
+        (build, states.build_state(build), what_it_waits_for(build, line, at=at))
+        for build in builds
+    ]
+
+
+def _with_states(
+    builds: QuerySet[Build] | Page[Build],
+) -> list[tuple[Build, states.State, str]]:
+    return [(build, states.build_state(build), "") for build in builds]

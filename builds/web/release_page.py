@@ -12,10 +12,11 @@ from django.http import HttpRequest
 from builds.boot.addresses import base_url, immutable_url, paper_url
 from builds.boot.commands import BootCommand, boot_commands
 from builds.models import Artifact, Build, Release
-from builds.pipeline import documents
+from builds.pipeline import Line, documents
 from builds.web import states
 from builds.web.build_page import StageStep, stage_steps
 from builds.web.states import Making, State
+from builds.web.waiting import making
 from builds.web.words import public_ref
 
 
@@ -70,17 +71,18 @@ class ReleasePage:
     successor: Release | None
 
 
-def release_page(release: Release, request: HttpRequest) -> ReleasePage:
+def release_page(release: Release, request: HttpRequest, *, at: datetime) -> ReleasePage:
     """The page of one release; give it `with_files()`."""
     base = base_url(request)
     builds = sorted(release.builds.all(), key=lambda build: (build.variant, -build.attempt))
     known = Release.objects.of(release.channel, release.system).known_to_outside()
     successor = release.successor()
+    under_way = making(release, Line(at), at=at) if release.is_draft else None
     is_latest = release.is_published and successor is None
     return ReleasePage(
         release=release,
-        state=states.release_state(release),
-        making=states.making(release) if release.is_draft else None,
+        state=under_way.state if under_way else states.release_state(release),
+        making=under_way,
         checks_in_words=states.checks_in_words(release.checks.all()),
         is_latest=is_latest,
         commands=(

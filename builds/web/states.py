@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from django.db.models import TextChoices
 
-from builds.choices import BuildStatus, ReleaseStatus, Stage, Verdict
+from builds.choices import BuildStatus, ReleaseStatus, Stage, System, Verdict
 from builds.models import Build, Check, Release
+from builds.pipeline import queues
 from builds.web.words import counted
 
 BOOT = "boot-"
@@ -35,16 +36,27 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """How far a draft is; `percent` is None where nobody can know it, `waits` where none works."""
+    """How far a draft is; `percent` is None where nobody can know it, `waits` where none works.
+
+    `queue` is where it waits, "" where it does not; `unserved` says that no worker comes there.
+    """
 
     word: str
     url: str
     percent: int | None = None
-    waits: bool = False
+    queue: str = ""
+    unserved: bool = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether nobody works on it right now."""
+        return bool(self.queue)
 
     @property
     def state(self) -> State:
         """The same as a state."""
+        if self.unserved:
+            return State(Tone.WARN, "triangle", self.word)
         return State(Tone.QUIET, "ring", self.word) if self.waits else _busy(self.word)
 
 
@@ -59,6 +71,18 @@ _STAGES = {
     Stage.EVALUATE: ("evaluating", "failed at evaluation"),
     Stage.BUILD: ("building", "failed while building"),
     Stage.STORE: ("storing", "failed while storing"),
+}
+
+
+# What went wrong where the stage alone would mislead; the kinds are names of exceptions.
+_KINDS = {
+    "EvaluationFailed": "failed at evaluation",
+    "DerivationFailed": "failed while building",
+    "BadProduct": "failed: a product is missing or bad",
+    "BuildTimedOut": "failed: a limit was reached",
+    "BuilderUnavailable": "failed: network or builder",
+    "OutOfSpace": "failed: no space left",
+    "Storage": "failed while storing",
 }
 
 
@@ -94,7 +118,9 @@ def build_state(build: Build) -> State:
         BuildStatus.QUEUED: State(Tone.QUIET, "ring", "waiting"),
         BuildStatus.RUNNING: _busy(_with_percent(running or "running", build)),
         BuildStatus.SUCCEEDED: State(Tone.GOOD, "disc", "succeeded"),
-        BuildStatus.FAILED: State(Tone.BAD, "square", failed or "failed"),
+        BuildStatus.FAILED: State(
+            Tone.BAD, "square", _KINDS.get(build.error_kind) or failed or "failed"
+        ),
         BuildStatus.CANCELLED: CANCELLED,
         BuildStatus.LOST: State(Tone.WARN, "triangle", "lost"),
     }[BuildStatus(build.status)]
@@ -124,22 +150,22 @@ def making(release: Release) -> Making:
     url = release.get_absolute_url()
     builds = newest_attempts(release.builds.all())
     if release.pinned_at is None or not builds:
-        return Making("waits to be planned", url, waits=True)
+        return Making("waits to be planned", url, queue=queues.DEFAULT)
     if any(build.status != BuildStatus.SUCCEEDED for build in builds):
-        return _building(builds, url)
+        return _building(builds, System(release.system), url)
     checks = list(release.checks.all())
     if all(check.has_passed for check in checks):
         return Making("publishing", url)
     number = sum(check.has_passed for check in checks) + 1
     if not any(check.verdict == Verdict.RUNNING for check in checks):
-        return Making("waits to be checked", url, waits=True)
+        return Making("waits to be checked", url, queue=queues.CHECK)
     return Making(f"checking, {min(number, len(checks))} of {len(checks)}", url)
 
 
-def _building(builds: Sequence[Build], url: str) -> Making:
+def _building(builds: Sequence[Build], system: System, url: str) -> Making:
     running = [build for build in builds if build.status == BuildStatus.RUNNING]
     if not running:
-        return Making("waits for a worker", url, waits=True)
+        return Making("waits for a worker", url, queue=system.queue)
     percent = sum(build.percent for build in builds) // len(builds)
     if all(build.stage == Stage.EVALUATE for build in running) and not percent:
         return Making("evaluating", url)

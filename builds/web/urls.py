@@ -17,5 +17,9 @@ urlpatterns = [
     ),
     path("builds/", pages.build_list, name="build-list"),
     path("builds/<int:pk>/", pages.build_detail, name="build-detail"),
+    path("builds/<int:pk>/cancel", acts.cancel_build, name="build-cancel"),
+    path("builds/<int:pk>/retry", acts.retry_build, name="build-retry"),
+    path("releases/<int:pk>/retry", acts.retry_release, name="release-retry"),
+    path("status/", pages.status, name="status"),
     path("builds/<int:pk>/log", pages.build_log, name="build-log"),
 ]

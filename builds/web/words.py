@@ -78,6 +78,13 @@ def counted(count: int, singular: str, plural: str = "") -> str:
     return f"{count:,} {singular if count == 1 else plural or f'{singular}s'}"
 
 
+def ordinal(number: int) -> str:
+    """A place in a row: 1st, 2nd, 3rd, 11th, 22nd."""
+    teen = number % 100 in {11, 12, 13}
+    ending = "th" if teen else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
 def sentence(text: str) -> str:
     """The first line of a text, cut where it would fill the page, without its full stop."""
     first = text.strip().partition("\n")[0].strip()

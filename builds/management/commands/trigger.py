@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.core.management import CommandError
 from django.core.management.base import BaseCommand, CommandParser
+from django.utils import timezone
 
 from builds import pipeline, tasks
 from builds.choices import System, Trigger
-from builds.models import Channel
+from builds.management.rows import channel_named, one_line, systems_of, variant_named
+from builds.models import Channel, Release
 
 
 class Command(BaseCommand):
@@ -23,34 +24,31 @@ class Command(BaseCommand):
         parser.add_argument("channel")
         parser.add_argument("--system", help="one system only; left out: all of the channel's")
         parser.add_argument(
+            "--variant",
+            help="try this variant again in the newest release, which failed for want of it",
+        )
+        parser.add_argument(
             "--force", action="store_true", help="even where the revision has not moved"
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Trigger, and print where each draft can be watched."""
-        channel = _channel(options["channel"])
-        systems = _systems(channel, options["system"])
-        for release in pipeline.trigger(
-            channel, systems, why=Trigger.ADMIN, forced=options["force"]
-        ):
+        channel = channel_named(options["channel"])
+        systems = systems_of(channel, options["system"])
+        if options["variant"]:
+            drafts = _retried(channel, systems, options["variant"])
+        else:
+            drafts = pipeline.trigger(channel, systems, why=Trigger.ADMIN, forced=options["force"])
+        for release in drafts:
             tasks.move_on(release)
             address = settings.PORTAL_URL + release.get_absolute_url()
             self.stdout.write(f"{channel} {release.system}: {address}")
 
 
-def _channel(name: str) -> Channel:
-    try:
-        return Channel.objects.get(name=name)
-    except Channel.DoesNotExist:
-        known = ", ".join(Channel.objects.values_list("name", flat=True)) or "none at all"
-        raise CommandError(f"there is no channel {name!r}; known are: {known}") from None
-
-
-def _systems(channel: Channel, wanted: str | None) -> list[System]:
-    systems = channel.systems()
-    if wanted is None:
-        return systems
-    if wanted not in systems:
-        known = ", ".join(systems) or "none at all"
-        raise CommandError(f"{channel} is not built for {wanted!r}; known are: {known}")
-    return [System(wanted)]
+def _retried(channel: Channel, systems: list[System], variant: str) -> list[Release]:
+    wanted = variant_named(variant)
+    at = timezone.now()
+    with one_line():
+        return [
+            pipeline.retry_variant(channel, system, wanted, by=None, at=at) for system in systems
+        ]

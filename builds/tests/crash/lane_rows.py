@@ -16,7 +16,15 @@ from django.core.management import call_command
 from django.db import Error, connections
 
 from builds import pipeline, points, processes, tasks
-from builds.builders.base import Builder, BuildOutput, BuildRequest, Pin, Source
+from builds.builders.base import (
+    Builder,
+    BuildOutput,
+    BuildRequest,
+    CancelSignal,
+    Pin,
+    Source,
+    never,
+)
 from builds.builders.nix import NixBuilder
 from builds.builders.nix_command import NixSettings
 from builds.choices import Role, System, Trigger, Variant, Verdict
@@ -39,8 +47,11 @@ class Salted:
 
     nix: NixBuilder
 
-    def pin(self, source: Source) -> Pin:
-        return self.nix.pin(source)
+    def pin(self, source: Source, cancelled: CancelSignal = never) -> Pin:
+        return self.nix.pin(source, cancelled)
+
+    def version(self) -> str:
+        return self.nix.version()
 
     def build(self, request: BuildRequest) -> BuildOutput:
         output = self.nix.build(request)

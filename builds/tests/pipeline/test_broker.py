@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from builds import tasks
@@ -22,14 +24,19 @@ def _broker(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     flush()
 
 
+def client(connection: Any) -> Any:
+    """The Redis client of a broker's connection."""
+    return connection.default_channel.client
+
+
 def flush() -> None:
     with app.connection_for_write() as connection:
-        connection.default_channel.client.flushall()
+        client(connection).flushall()
 
 
 def length(queue: str) -> int:
     with app.connection_for_read() as connection:
-        return int(connection.default_channel.client.llen(queue))
+        return int(client(connection).llen(queue))
 
 
 @pytest.mark.usefixtures("_broker")

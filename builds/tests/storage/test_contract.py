@@ -7,10 +7,11 @@ import os
 import threading
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from builds.storage import AlreadyStored, artifacts
+from builds.storage import INCOMING, AlreadyStored, FolderStorage, artifacts
 
 MIB = 1024 * 1024
 
@@ -49,6 +50,29 @@ def test_stored_file_has_the_size_and_digest_of_its_source(
     assert stored.size == size
     assert stored.sha256 == hashlib.sha256(data).hexdigest()
     assert read(key, 0, size) == data
+
+
+def test_upload_that_is_stopped_leaves_nothing(tmp_path: Path, key: str) -> None:
+    blocks = iter(range(2))
+
+    def tick() -> None:
+        if next(blocks, None) is None:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        artifacts().put_once(key, file_of(tmp_path, os.urandom(40 * MIB)), tick=tick)
+
+    assert not artifacts().exists(key)
+    assert read_parts(key) == []
+
+
+def read_parts(key: str) -> list[str]:
+    """What is left of uploads that were not finished."""
+    storage: Any = artifacts()
+    if isinstance(storage, FolderStorage):
+        return [str(path) for path in Path(storage.path(INCOMING)).iterdir()]
+    uploads = storage._client.list_multipart_uploads(Bucket=storage.bucket_name)
+    return [each["Key"] for each in uploads.get("Uploads", []) if each["Key"] == key]
 
 
 def test_range_gives_exactly_that_part(tmp_path: Path, key: str) -> None:

@@ -120,6 +120,7 @@ def many_states() -> list[str]:
         "/?method=ipxe",
         "/?channel=nixos-25.11",
         "/builds/",
+        "/status/",
         "/channels/nixos-26.05/",
         "/channels/nixos-unstable/",
         "/channels/nixos-26.05/x86_64-linux/",

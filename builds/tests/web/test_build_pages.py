@@ -40,7 +40,7 @@ def test_running_build_shows_stages_progress_and_refreshes(client: Client) -> No
 
 
 def test_waiting_build_says_what_it_waits_for(client: Client) -> None:
-    assert "waits for a worker that builds for x86_64-linux" in text_of(
+    assert "It waits: no worker for x86_64-linux right now." in text_of(
         page(client, BuildFactory())
     )
 

@@ -155,9 +155,11 @@ def test_failure_older_than_the_head_is_history(client: Client) -> None:
 
 
 def test_first_build_that_failed_says_so_and_what_comes_next(client: Client) -> None:
-    ReleaseFactory(failed=True, at=days_ago(1), reason="The source could not be evaluated: oh.")
+    red = ReleaseFactory(failed=True, at=days_ago(1), reason="The source is not there: oh.")
     text = text_of(client.get("/"))
-    assert "last build failed: The source could not be evaluated: oh; waits for its slot" in text
+    build = red.builds.order_by("pk").first()
+    assert f"last build failed: The source is not there: oh; red since build {build.pk}" in text
+    assert "24 hours; waits for its slot" in text
 
 
 def test_old_release_is_called_stale_by_its_true_age(client: Client) -> None:
@@ -232,7 +234,7 @@ def test_number_of_queries_does_not_grow_with_channels(
 
     fill()
     client.get("/")
-    queries = 11
+    queries = 13
     with django_assert_num_queries(queries):
         client.get("/")
     for _ in range(4):

@@ -121,7 +121,7 @@ def test_draft_shows_progress_refreshes_and_moves_to_its_name(client: Client) ->
     draft = ReleaseFactory()
     url = f"/releases/drafts/{draft.pk}/"
     response = client.get(url)
-    assert "waits to be planned" in text_of(response)
+    assert "no worker for planning and publishing for" in text_of(response)
     assert 'data-refresh="3"' in response.content.decode()
     assert '<noscript><meta http-equiv="refresh"' in response.content.decode()
     named = ReleaseFactory(pinned=True, queue=False)

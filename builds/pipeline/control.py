@@ -1,0 +1,203 @@
+"""What people do to releases and builds under way or done: cancel, retry, withdraw, roll back."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.db import transaction
+
+from builds.choices import BuildStatus, ReleaseStatus, System, Urgency, Variant
+from builds.models import Build, Channel, NotAllowed, Release
+from builds.pipeline.advance import advance
+from builds.pipeline.heartbeat import holding
+from builds.pipeline.publish import publish, write_moving
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+logger = logging.getLogger(__name__)
+
+
+def cancel(row: Build | Release, reason: str, *, by: User | None, at: datetime) -> None:
+    """Stop a build or a whole draft; a release is whole, so one build takes the others with it.
+
+    What waits ends at once, what runs within seconds. Raises NotAllowed where all has ended.
+    """
+    if isinstance(row, Build):
+        if row.is_final:
+            raise NotAllowed(f"Build {row.pk} has ended already: {row.get_status_display()}.")
+        row.cancel(reason, at=at)
+        advance(row.release, at=at)
+    elif not row.cancel(reason, at=at):
+        raise NotAllowed(f"{row} is {row.get_status_display()}: nothing was done.")
+    _record(by, row, f"cancelled: {reason}")
+
+
+def retry(row: Build | Release, *, by: User | None, at: datetime) -> Release:
+    """Try again what keeps a release from being published, within the release; that release.
+
+    Its version and the files of what succeeded stay. Of one build all that failed or was stopped
+    with it is tried again, because a release is whole. Checks that passed stand, unless a build
+    gives new files. Raises NotAllowed.
+    """
+    release = row.release if isinstance(row, Build) else row
+    if isinstance(row, Build):
+        _refuse_if_succeeded(row)
+    with transaction.atomic():
+        if release.is_draft:
+            release.hurry(Urgency.ADMIN)
+        else:
+            if refusal := _refusal_to_reopen(release):
+                raise NotAllowed(refusal)
+            release.reopen()
+            _try_again(release)
+    _record(by, row, "retried")
+    return release
+
+
+def refusal_to_retry(row: Build | Release) -> str:
+    """Why `retry` would do nothing, as a sentence; "" where it would."""
+    if isinstance(row, Release):
+        return "" if _is_waiting_to_retry(row) else _refusal_to_reopen(row)
+    if row.status in {BuildStatus.SUCCEEDED, BuildStatus.RUNNING}:
+        return f"Build {row.pk} is {row.get_status_display()}: there is nothing to retry."
+    if row.status == BuildStatus.QUEUED:
+        return "" if row.retry_at is not None else f"Build {row.pk} waits for a worker already."
+    return refusal_to_retry(row.release)
+
+
+def retry_variant(
+    channel: Channel, system: System, variant: Variant, *, by: User | None, at: datetime
+) -> Release:
+    """Try one variant again in the newest release, which failed for want of it.
+
+    Raises NotAllowed where the newest release does not wait for that variant.
+    """
+    name = f"{channel} for {system}"
+    newest = Release.objects.of(channel, system).order_by("-created_at", "-pk").first()
+    if newest is None or newest.pinned_at is None:
+        raise NotAllowed(f"{name} has no release in which {variant} could be retried; leave it out")
+    build = newest.builds.filter(variant=variant).order_by("-attempt").first()
+    if build is None:
+        raise NotAllowed(f"{variant} is not part of {newest}")
+    if newest.is_published:
+        raise NotAllowed(
+            f"{newest} is published and never changes; leave the variant out and add --force for "
+            "a new release"
+        )
+    return retry(build, by=by, at=at)
+
+
+def withdraw(release: Release, reason: str, *, by: User | None, at: datetime) -> None:
+    """Take a published release back; its files answer 410. Raises NotAllowed."""
+    if not release.withdraw(reason, at=at):
+        raise NotAllowed(f"{release} is {release.get_status_display()}: nothing was done.")
+    write_moving(release.channel.name)
+    _record(by, release, f"withdrawn: {reason}")
+
+
+def roll_back(release: Release, reason: str, *, by: User | None, at: datetime) -> None:
+    """Make an earlier published release the latest again, and rewrite what moves.
+
+    The one that was the latest stays published under its own name. Raises NotAllowed.
+    """
+    release.take_the_head(at=at)
+    write_moving(release.channel.name)
+    _record(by, release, f"made the latest again: {reason}")
+
+
+def before_head(channel: Channel, system: System) -> Release:
+    """The published release before the latest one. Raises NotAllowed where there is none."""
+    head = channel.heads.filter(system=system).select_related("release").first()
+    if head is None:
+        raise NotAllowed(f"{channel} has no published release for {system}")
+    published = Release.objects.of(channel, system).published().exclude(pk=head.release_id)
+    before = published.filter(sequence__lt=head.release.sequence).first()
+    if before is None:
+        raise NotAllowed(f"{channel} has no published release for {system} before {head.release}")
+    return before
+
+
+def publish_now(release: Release, *, by: User | None, at: datetime) -> bool:
+    """Finish the publish of a release that has passed everything; false where it was finished.
+
+    Raises NotAllowed where something is missing; the text says what.
+    """
+    if release.is_published:
+        write_moving(release.channel.name)
+        return False
+    steps = advance(release, at=at, again=True) if release.is_draft else []
+    if not any(step.task == "publish" for step in steps):
+        raise NotAllowed(_missing(release))
+    with holding(release, "by hand") as is_ours:
+        if not is_ours or not publish(release, at=at):
+            raise NotAllowed(f"a worker is publishing {release} right now")
+    _record(by, release, "published")
+    return True
+
+
+def _missing(release: Release) -> str:
+    if not release.is_draft:
+        return (
+            f"{release} is {release.get_status_display()}; only a finished draft can be published"
+        )
+    waiting = [
+        build.variant
+        for build in release.builds.newest_per_variant()
+        if build.status != BuildStatus.SUCCEEDED
+    ] + [check.name for check in release.checks.not_passed()]
+    return f"{release} is not finished: it waits for {', '.join(waiting) or 'a worker'}"
+
+
+def _try_again(release: Release) -> None:
+    newest = release.builds.newest_per_variant()
+    broken = [build for build in newest if build.status != BuildStatus.SUCCEEDED]
+    for build in broken:
+        build.again(by_hand=True)
+    checks = release.checks.all()
+    (checks if broken else checks.not_passed()).reset()
+
+
+def _refusal_to_reopen(release: Release) -> str:
+    """Why what failed of an ended release can't be tried again, "" where it can."""
+    name = f"{release.channel} for {release.system}"
+    same = Release.objects.of(release.channel, release.system)
+    if release.status not in {ReleaseStatus.FAILED, ReleaseStatus.CANCELLED}:
+        return f"{release} is {release.get_status_display()}: there is nothing to retry."
+    if release.was_skipped:
+        return f"{release.reason} Rebuild {name} instead: that happens in any case."
+    if same.published().filter(published_at__gt=release.created_at).exists():
+        return f"A newer release of {name} is published; trigger a new one instead."
+    if same.drafts().exists():
+        return f"Another release of {name} is in the making; cancel that one, or wait for it."
+    if release.builds.active().exists():
+        return "A build of it is still being stopped; ask again in a few seconds."
+    return ""
+
+
+def _is_waiting_to_retry(release: Release) -> bool:
+    postponed = release.builds.queued().filter(retry_at__isnull=False)
+    return release.is_draft and (release.retry_at is not None or postponed.exists())
+
+
+def _refuse_if_succeeded(build: Build) -> None:
+    succeeded = build.release.builds.succeeded().filter(variant=build.variant).first()
+    if succeeded is None:
+        return
+    broken = [
+        other.variant
+        for other in build.release.builds.newest_per_variant()
+        if other.status != BuildStatus.SUCCEEDED
+    ]
+    held = f"; what is missing of its release is {', '.join(broken)}" if broken else ""
+    raise NotAllowed(f"{build.variant} succeeded in build {succeeded.pk}{held}.")
+
+
+def _record(by: User | None, row: Build | Release, words: str) -> None:
+    """Keep who did what: in the log, and in the admin's history where somebody was signed in."""
+    logger.info("%s: %s by %s", row, words, by or "the command line")
+    if by is not None:
+        LogEntry.objects.log_actions(by.pk, [row], CHANGE, change_message=words, single_object=True)

@@ -1,0 +1,1 @@
+"""What the environment may say, and what is refused."""

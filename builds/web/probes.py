@@ -1,0 +1,72 @@
+"""Whether what the portal needs answers: database, broker, storage, catalogue."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import connection
+from redis import Redis
+
+from builds.models import Channel
+from builds.storage import artifacts
+
+SECONDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How one part answered: `error` is "" where it did, `seconds` is how long it took."""
+
+    name: str
+    error: str
+    seconds: float
+
+
+def answers() -> list[Answer]:
+    """Ask every part once."""
+    return [_answer(name, probe) for name, probe in PROBES.items()]
+
+
+def _answer(name: str, probe: Callable[[], None]) -> Answer:
+    started = time.monotonic()
+    error = ""
+    try:
+        probe()
+    except Exception as problem:  # noqa: BLE001 - whatever it is, it belongs into the answer
+        error = f"{type(problem).__name__}: {_first_line(problem)}"
+    return Answer(name, error, time.monotonic() - started)
+
+
+def _probe_database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def _probe_broker() -> None:
+    url = str(settings.REDIS_URL).replace("redis+socket://", "unix://")
+    with Redis.from_url(url, socket_timeout=SECONDS, socket_connect_timeout=SECONDS) as client:
+        client.ping()
+
+
+def _probe_storage() -> None:
+    artifacts().exists("releases/download/.probe")
+
+
+def _probe_catalogue() -> None:
+    if not Channel.objects.exists():
+        raise LookupError("no channel; run manage.py loadcatalog")
+
+
+PROBES: dict[str, Callable[[], None]] = {
+    "database": _probe_database,
+    "broker": _probe_broker,
+    "storage": _probe_storage,
+    "catalogue": _probe_catalogue,
+}
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0]
