@@ -8,4 +8,5 @@ from typing import Any
 TICKS: dict[str, dict[str, Any]] = {
     "schedule": {"task": "schedule", "schedule": timedelta(minutes=1)},
     "reconcile": {"task": "reconcile", "schedule": timedelta(minutes=1)},
+    "notify": {"task": "notify", "schedule": timedelta(minutes=1)},
 }

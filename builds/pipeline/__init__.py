@@ -4,6 +4,7 @@ from builds.pipeline.advance import Step, advance, note_sent
 from builds.pipeline.checks import run_check
 from builds.pipeline.documents import boot_script, moving_files
 from builds.pipeline.heartbeat import holding
+from builds.pipeline.notify import find_stale, notify, seconds_to_next
 from builds.pipeline.plan import pin, trigger, trigger_due
 from builds.pipeline.publish import publish, write_moving
 from builds.pipeline.reconcile import reconcile
@@ -14,14 +15,17 @@ __all__ = [
     "advance",
     "boot_script",
     "builder",
+    "find_stale",
     "holding",
     "moving_files",
     "note_sent",
+    "notify",
     "pin",
     "publish",
     "reconcile",
     "run",
     "run_check",
+    "seconds_to_next",
     "trigger",
     "trigger_due",
     "write_moving",
