@@ -60,7 +60,13 @@ class SubscriptionAdmin(admin.ModelAdmin[Subscription]):
         context = {"mail_is_on": settings.MAIL_IS_ON, **(extra_context or {})}
         return super().changelist_view(request, context)
 
-    def save_model(self, request: HttpRequest, obj: Subscription, form: Any, change: bool) -> None:
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: Subscription,
+        form: Any,
+        change: bool,  # noqa: FBT001 - Django's own
+    ) -> None:
         """Note who made it."""
         if not change:
             obj.created_by = cast("User", request.user)
@@ -114,7 +120,8 @@ class AttemptInline(admin.TabularInline[Attempt, Delivery]):
     """What came of each try."""
 
     model = Attempt
-    fields = readonly_fields = ["at", "response_code", "error", "seconds", "worker"]
+    fields = ["at", "response_code", "error", "seconds", "worker"]
+    readonly_fields = ["at", "response_code", "error", "seconds", "worker"]
     extra = 0
     can_delete = False
 
