@@ -83,14 +83,15 @@ class SubscriptionAdmin(admin.ModelAdmin[Subscription]):
     @admin.action(description="Send a test event", permissions=["change"])
     def ping(self, request: HttpRequest, subscriptions: QuerySet[Subscription]) -> None:
         """Send a test to each of them, through the outbox like everything else."""
-        reachable = subscriptions.filter(pk__in=Subscription.objects.reachable())
-        for subscription in reachable:
-            Event.objects.ping(subscription, at=timezone.now())
-            text = f"A test is on its way to {subscription}; see its deliveries."
-            self.message_user(request, text, messages.SUCCESS)
-        for subscription in subscriptions.exclude(pk__in=[row.pk for row in reachable]):
-            text = f"{subscription} is not told of anything: it is not active, or e-mail is off."
-            self.message_user(request, text, messages.WARNING)
+        reachable = set(Subscription.objects.reachable())
+        for subscription in subscriptions:
+            if subscription in reachable:
+                Event.objects.ping(subscription, at=timezone.now())
+                text = f"A test is on its way to {subscription}; see its deliveries."
+                self.message_user(request, text, messages.SUCCESS)
+            else:
+                text = f"{subscription} is told of nothing: it is not active, or e-mail is off."
+                self.message_user(request, text, messages.WARNING)
         tasks.tell()
 
     @admin.action(description="Make a new secret", permissions=["change"])

@@ -36,7 +36,8 @@ def send_mail(event: Event, to: Subscription) -> None:
 def written(event: Event) -> tuple[str, str]:
     """Subject and text of the e-mail; the template's first line is the subject."""
     payload = event.payload
-    rendered = render_to_string(f"mail/{event.kind}.txt", {"event": event, **payload})
+    headline = payload["reason"].partition("\n")[0]
+    rendered = render_to_string(f"mail/{event.kind}.txt", {"headline": headline, **payload})
     subject, _, text = rendered.lstrip().partition("\n")
     subject = " ".join(subject.split())
     if len(subject) > MOST_SUBJECT:

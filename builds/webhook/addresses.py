@@ -13,6 +13,8 @@ Network = IPv4Network | IPv6Network
 
 # RFC 6052 and RFC 8215: these carry an IPv4 address in their last 32 bits.
 _TRANSLATED = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/96"))
+# The deprecated way to write an IPv4 address in IPv6; the first few of these mean other things.
+_COMPATIBLE = range(0x1_0000, 0x1_0000_0000)
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -84,13 +86,12 @@ def _meant(address: Address) -> Sequence[Address]:
         return [address]
     if address.ipv4_mapped is not None:
         return [address.ipv4_mapped]
+    number = int(address)
     if any(address in network for network in _TRANSLATED):
-        return [IPv4Address(int(address) & 0xFFFF_FFFF)]
-    if address.sixtofour is not None:
-        return [address, address.sixtofour]
-    if address.teredo is not None:
-        return [address, *address.teredo]
-    return [address]
+        return [IPv4Address(number & 0xFFFF_FFFF)]
+    compatible = IPv4Address(number) if number in _COMPATIBLE else None
+    packed = [address.sixtofour, *(address.teredo or ()), compatible]
+    return [address, *(inner for inner in packed if inner is not None)]
 
 
 def _literal(host: str) -> Address | None:

@@ -54,11 +54,16 @@ def post(
     except (OSError, UnicodeError) as error:
         raise Unreachable(f"{place.host}:{place.port}: {error}") from None
     with contextlib.closing(_dressed(connected, place)) as sock, _ends_after(deadline, sock) as end:
+        failure = ""
         try:
-            return _exchange(sock, place, body, headers)
+            answer = _exchange(sock, place, body, headers)
         except (OSError, HTTPException, ValueError) as error:
-            late = f"took longer than {deadline:g} s" if end.is_set() else ""
-            raise Unreachable(late or str(error) or type(error).__name__) from None
+            failure = str(error) or type(error).__name__
+        if end.is_set():  # what was cut off can look like an answer that has ended
+            raise Unreachable(f"took longer than {deadline:g} s")
+        if failure:
+            raise Unreachable(failure)
+        return answer
 
 
 def _connect(addresses: Iterable[Address], port: int) -> socket.socket:

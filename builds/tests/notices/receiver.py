@@ -56,7 +56,7 @@ class Receiver:
             def do_GET(self) -> None:
                 receiver.take(Request(self.path, dict(self.headers.items()), b""))(self)
 
-            def log_message(self, format: str, *args: Any) -> None:
+            def log_message(self, *args: Any) -> None:
                 pass
 
         class Server(ThreadingHTTPServer):
