@@ -158,6 +158,6 @@ def test_one_address_gets_its_own_mail(mailbox: Mailbox) -> None:
 def test_very_long_reason_makes_no_endless_subject(mailbox: Mailbox, admins: Subscription) -> None:
     ReleaseFactory(failed=True, reason="xyz " * 300)
     tell()
-    subject = mailbox.mails[0]["Subject"]
+    subject = mailbox.mails[0]["Subject"].strip()  # the parser leaves the fold's space in
     assert len(subject) == 150
     assert subject.endswith("…")
