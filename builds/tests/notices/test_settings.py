@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import ip_network
 
 import pytest
@@ -43,13 +44,13 @@ def test_nonsense_is_refused_by_name(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
-    read = {
+    readers: dict[str, Callable[[], object]] = {
         "EMAIL_URL": lambda: Environment().email(),
         "MAIL_FROM": lambda: Environment().mail_from(""),
         "WEBHOOK_NETWORKS": lambda: Environment().networks("WEBHOOK_NETWORKS"),
-    }[name]
+    }
     with pytest.raises(BadSetting, match=f"portal: setting {name}: "):
-        read()
+        readers[name]()
 
 
 def test_sender_has_the_portals_host_where_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,6 +69,6 @@ def test_networks_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_tick_names_a_task_that_there_is() -> None:
-    app.loader.import_default_modules()
+    app.autodiscover_tasks(force=True)
     assert {tick["task"] for tick in TICKS.values()} <= set(app.tasks)
     assert tasks.notify.name in {tick["task"] for tick in TICKS.values()}
