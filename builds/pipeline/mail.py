@@ -11,14 +11,18 @@ from builds.models import Event, Subscription
 MOST_SUBJECT = 150  # characters
 
 
-def send_mail(event: Event, to: Subscription) -> None:
-    """Send one e-mail about an event; raises OSError, which smtplib's errors are, where it fails.
+class NoRecipient(Exception):
+    """There is nobody to send it to."""
 
-    Nobody to send it to is no failure. A message that is sent twice has the same id.
+
+def send_mail(event: Event, to: Subscription) -> None:
+    """Send one e-mail about an event; a message that is sent twice has the same id.
+
+    Raises NoRecipient, and OSError, which smtplib's errors are, where the server does not take it.
     """
     recipients = to.recipients()
     if not recipients:
-        return
+        raise NoRecipient("No active staff account has an e-mail address.")
     subject, text = written(event)
     host = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].rstrip(">")
     message = EmailMessage(

@@ -11,7 +11,8 @@ from django.conf import settings
 from builds import webhook
 from builds.choices import Means
 from builds.models import Channel, Delivery, Event, LeaseLost, Release
-from builds.pipeline.mail import send_mail
+from builds.models.delivery import MOST_ATTEMPTS
+from builds.pipeline.mail import NoRecipient, send_mail
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +58,9 @@ def send(delivery: Delivery, *, at: datetime) -> None:
         code, error = said.code, str(said)
     except (webhook.Refused, webhook.Unreachable, OSError) as said:
         error = str(said) or type(said).__name__
+    except Exception as unforeseen:  # one that can't be sent must not hold up all the others
+        logger.exception("%s", delivery)
+        error = f"The portal's own fault: {unforeseen!r}"
     _note(delivery, error, at=at, code=code, seconds=round(time.monotonic() - started, 3))
 
 
@@ -86,11 +90,16 @@ def _stale(channel: Channel, system: str, at: datetime) -> Event | None:
 
 def _transmit(delivery: Delivery, at: datetime) -> int | None:
     """Hand one event over; the HTTP status where there is one."""
+    if delivery.attempts_made > MOST_ATTEMPTS:
+        raise NotTaken("No sender has lived to the end of it.")
     event, subscription = delivery.event, delivery.subscription
     if subscription.means == Means.MAIL:
         if not settings.MAIL_IS_ON:
             raise NotTaken("E-mail is off: EMAIL_URL is not set.")
-        send_mail(event, subscription)
+        try:
+            send_mail(event, subscription)
+        except NoRecipient as nobody:
+            raise NotTaken(str(nobody)) from None
         return None
     headers = {
         "Content-Type": "application/json",

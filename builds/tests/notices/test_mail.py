@@ -161,3 +161,26 @@ def test_very_long_reason_makes_no_endless_subject(mailbox: Mailbox, admins: Sub
     subject = mailbox.mails[0]["Subject"].strip()  # the parser leaves the fold's space in
     assert len(subject) == 150
     assert subject.endswith("…")
+
+
+def test_mail_to_nobody_is_not_called_delivered(mailbox: Mailbox) -> None:
+    UserFactory(admin=True)
+    Subscription.objects.ensure_admins()
+    ReleaseFactory(published=True)
+    tell()
+    delivery = Delivery.objects.get()
+    assert delivery.status == DeliveryStatus.WAITING
+    assert delivery.attempts.get().error == "No active staff account has an e-mail address."
+
+
+def test_event_that_can_not_be_written_out_holds_up_no_other(
+    mailbox: Mailbox, admins: Subscription
+) -> None:
+    Subscription.objects.create(name="list", means=Means.MAIL, address="images@example.org")
+    Event.objects.ping(admins, at=NOW)
+    Event.objects.update(payload={})
+    ReleaseFactory(published=True)
+    tell()
+    assert mailbox.recipients == [["images@example.org"]]
+    broken = Delivery.objects.get(event__kind="ping")
+    assert broken.attempts.get().error == "The portal's own fault: KeyError('reason')"

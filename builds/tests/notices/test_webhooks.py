@@ -221,3 +221,19 @@ def test_second_attempt_is_not_left_to_the_minutely_tick(
     assert pipeline.seconds_to_next(at=now) == 10
     tell(now + BACK_OFF[0])
     assert pipeline.seconds_to_next(at=now) is None, "a minute is the tick's business"
+
+
+def test_delivery_whose_senders_all_died_is_given_up(
+    receiver: Receiver, subscribe: Subscribe
+) -> None:
+    subscribe()
+    events(2)
+    now = timezone.now()
+    for _ in range(MOST_ATTEMPTS):
+        assert Delivery.objects.get(event__sequence=1).start("dies", at=now)
+        Delivery.objects.filter(event__sequence=1).update(lease_until=now - timedelta(minutes=5))
+    tell()
+    assert sequences(receiver) == [2]
+    first = Delivery.objects.get(event__sequence=1)
+    assert first.status == DeliveryStatus.GIVEN_UP
+    assert first.attempts.get().error == "No sender has lived to the end of it."
