@@ -134,3 +134,34 @@ class Verdict(models.TextChoices):
     def failed(cls) -> frozenset[Verdict]:
         """The verdicts that hold a release back."""
         return frozenset({cls.PANICKED, cls.EMERGENCY, cls.HUNG, cls.ENDED, cls.ERROR})
+
+
+class EventKind(models.TextChoices):
+    """What the portal tells those outside."""
+
+    PUBLISHED = "published", "published: a release is the latest"
+    FAILED = "failed", "failed: a release came to nothing"
+    RECOVERED = "recovered", "recovered: the first release after a failed one"
+    STALE = "stale", "stale: no release for too long"
+    WITHDRAWN = "withdrawn", "withdrawn: a release was taken back"
+    PING = "ping", "ping: a test"
+
+    @classmethod
+    def wanted(cls) -> list[EventKind]:
+        """The kinds that a subscription may choose from; a test goes to whom it is sent."""
+        return [kind for kind in cls if kind is not cls.PING]
+
+
+class Means(models.TextChoices):
+    """How a subscriber is told."""
+
+    WEBHOOK = "webhook", "webhook"
+    MAIL = "mail", "e-mail"
+
+
+class DeliveryStatus(models.TextChoices):
+    """How the telling of one event to one subscriber stands."""
+
+    WAITING = "waiting", "waiting"
+    DELIVERED = "delivered", "delivered"
+    GIVEN_UP = "given-up", "given up"

@@ -37,6 +37,13 @@ def enqueue(steps: Iterable[Step]) -> None:
 def move_on(release: Release) -> None:
     """Enqueue what a release needs next."""
     enqueue(advance(release, at=timezone.now()))
+    if not release.is_draft:
+        tell()
+
+
+def tell() -> None:
+    """Have what has happened told soon; without a broker the next tick does."""
+    enqueue([Step("notify", 0)])
 
 
 @shared_task(name="plan")
@@ -84,6 +91,7 @@ def publish(release_id: int) -> None:
     with pipeline.holding(release, _worker()) as is_ours:
         if is_ours:
             pipeline.publish(release, at=timezone.now())
+    tell()
 
 
 @shared_task(name="schedule")
@@ -91,6 +99,17 @@ def schedule() -> None:
     """Trigger the channels whose weekly slot has come."""
     for release in pipeline.trigger_due(timezone.now()):
         move_on(release)
+
+
+@shared_task(name="notify")
+def notify(_row: int = 0) -> None:
+    """Tell subscribers what is due, and find what is stale."""
+    now = timezone.now()
+    pipeline.find_stale(at=now)
+    pipeline.notify(worker=_worker(), at=now)
+    seconds = pipeline.seconds_to_next(at=now)
+    if seconds is not None:
+        enqueue([Step("notify", 0, delay=seconds)])
 
 
 @shared_task(name="reconcile")

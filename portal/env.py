@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
+import os
 import re
 import secrets
 import tempfile
+from email.utils import parseaddr
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from environs import Env, EnvError
 
 # A unix socket's path is at most 107 bytes on Linux; a clone may lie deeper than that.
@@ -126,6 +132,41 @@ class Environment:
         if not given.startswith(("redis://", "rediss://", "redis+socket://", "unix://")):
             raise BadSetting("REDIS_URL", f"wants redis://host:port/number, not {given!r}")
         return re.sub(r"^unix://", "redis+socket://", given)
+
+    def email(self) -> dict[str, Any]:
+        """EMAIL_URL as Django's EMAIL_* settings; empty where it is not set.
+
+        smtp://user:password@host:25 (?ssl=true), submission://…:587 with STARTTLS, console:.
+        """
+        given = self.text("EMAIL_URL")
+        if not given:
+            return {}
+        try:
+            settings: dict[str, Any] = dict(self._env.dj_email_url("EMAIL_URL"))
+        except (EnvError, ValueError) as error:
+            raise BadSetting("EMAIL_URL", str(error)) from None
+        if "EMAIL_BACKEND" not in settings:
+            raise BadSetting("EMAIL_URL", "wants smtp://host:port or submission://user:pass@host")
+        return settings
+
+    def mail_from(self, portal_url: str) -> str:
+        """MAIL_FROM: the sender of e-mail; nixos-images@ the portal's own host by default."""
+        host = urlsplit(portal_url).hostname or "localhost"
+        given = self.text("MAIL_FROM", f"nixos-images@{host}")
+        try:
+            validate_email(parseaddr(given)[1])
+        except ValidationError:
+            if "MAIL_FROM" in os.environ:
+                raise BadSetting("MAIL_FROM", f"{given!r} is not an e-mail address") from None
+        return given
+
+    def networks(self, name: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        """Networks such as 10.1.0.0/16, fd00::/8, separated by commas."""
+        words = [word.strip() for word in self.text(name).split(",") if word.strip()]
+        try:
+            return tuple(ipaddress.ip_network(word) for word in words)
+        except ValueError as error:
+            raise BadSetting(name, f"wants networks like 10.1.0.0/16: {error}") from None
 
     def database(self, data_dir: Path) -> dict[str, object]:
         """DATABASE_URL as Django's settings; SQLite in the data folder where it is not set."""

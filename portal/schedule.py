@@ -20,4 +20,9 @@ TICKS: dict[str, dict[str, Any]] = {
         "schedule": RECONCILE_EVERY,
         "options": {"expires": RECONCILE_EVERY.total_seconds()},
     },
+    "notify": {
+        "task": "notify",
+        "schedule": timedelta(minutes=1),
+        "options": {"expires": 60},
+    },
 }

@@ -178,6 +178,24 @@ BOOT_TIME_LIMIT = env.integer("BOOT_TIME_LIMIT", 300, least=1)
 BUILD_RETRY_SECONDS = env.integer("BUILD_RETRY_SECONDS", 30)
 LEASE_SECONDS, HEARTBEAT_SECONDS = env.lease()
 
+# Telling those outside: e-mail is off where EMAIL_URL is not set; webhooks reach public addresses
+# and these networks only.
+
+EMAIL = env.email()
+MAIL_IS_ON = bool(EMAIL)
+EMAIL_BACKEND = EMAIL.get("EMAIL_BACKEND", "django.core.mail.backends.dummy.EmailBackend")
+EMAIL_HOST = EMAIL.get("EMAIL_HOST")
+EMAIL_PORT = EMAIL.get("EMAIL_PORT")
+EMAIL_HOST_USER = EMAIL.get("EMAIL_HOST_USER") or ""
+EMAIL_HOST_PASSWORD = EMAIL.get("EMAIL_HOST_PASSWORD") or ""
+EMAIL_USE_TLS = EMAIL.get("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL = EMAIL.get("EMAIL_USE_SSL", False)
+EMAIL_FILE_PATH = EMAIL.get("EMAIL_FILE_PATH")
+EMAIL_TIMEOUT = 15
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.mail_from(PORTAL_URL)
+WEBHOOK_NETWORKS = env.networks("WEBHOOK_NETWORKS")
+STALE_AFTER_DAYS = env.integer("STALE_AFTER_DAYS", 9, least=1)
+
 # Logging: one line each, to standard error; the supervisor or journald keeps them.
 
 LOGGING = {

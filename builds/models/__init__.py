@@ -1,25 +1,32 @@
-"""The rows: channel, target, release, head, build, artifact, check, worker."""
+"""The rows: channel, target, release, head, build, artifact, check, worker, event, delivery."""
 
 from builds.models.artifact import Artifact
 from builds.models.build import MOST_ATTEMPTS, Build, LogChunk, pause
 from builds.models.channel import Channel, Target
 from builds.models.check import Check
+from builds.models.delivery import Attempt, Delivery
 from builds.models.lease import Leased, LeaseLost
+from builds.models.notice import Event
 from builds.models.release import Head, NotAllowed, Release
+from builds.models.subscription import Subscription
 from builds.models.worker import Worker
 
 __all__ = [
     "MOST_ATTEMPTS",
     "Artifact",
+    "Attempt",
     "Build",
     "Channel",
     "Check",
+    "Delivery",
+    "Event",
     "Head",
     "LeaseLost",
     "Leased",
     "LogChunk",
     "NotAllowed",
     "Release",
+    "Subscription",
     "Target",
     "Worker",
     "pause",

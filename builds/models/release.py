@@ -14,9 +14,10 @@ from django.db.models.functions import Least
 from django.urls import reverse
 
 from builds import storage
-from builds.choices import BuildStatus, ReleaseStatus, System, Trigger, Urgency
+from builds.choices import BuildStatus, EventKind, ReleaseStatus, System, Trigger, Urgency
 from builds.models.channel import Channel
 from builds.models.lease import Leased, is_free, lease_end
+from builds.models.notice import Event
 from builds.points import point
 
 if TYPE_CHECKING:
@@ -55,6 +56,20 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
     def ended(self) -> ReleaseQuerySet:
         """Those that came to an end, good or bad."""
         return self.exclude(status=ReleaseStatus.DRAFT)
+
+    def tried(self) -> ReleaseQuerySet:
+        """Those that were built until it was clear whether they are good."""
+        return self.ended().exclude(status=ReleaseStatus.CANCELLED)
+
+    def last_good_news(self, channel: Channel, system: str) -> datetime | None:
+        """When one was last published, or the source last found unchanged; None: never."""
+        of = self.of(channel, system)
+        skipped = of.filter(status=ReleaseStatus.CANCELLED, pinned_at=None).exclude(revision="")
+        times = [
+            of.published().aggregate(at=Max("published_at"))["at"],
+            skipped.aggregate(at=Max("finished_at"))["at"],
+        ]
+        return max((at for at in times if at is not None), default=None)
 
     def ended_since(self, at: datetime) -> ReleaseQuerySet:
         """Those that came to an end, or were published, at this time or later."""
@@ -245,7 +260,11 @@ class Release(Leased):
             point("publish: status set")
             if changed:
                 Head.objects.move(self, at=at)
-            point("publish: head moved")
+                point("publish: head moved")
+                if self.follows_a_failure():
+                    Event.objects.record(EventKind.RECOVERED, self, at=at)
+                Event.objects.record(EventKind.PUBLISHED, self, at=at)
+            point("publish: all written")
             return changed
 
     def postpone(self, reason: str, excerpt: str, *, until: datetime) -> bool:
@@ -296,11 +315,18 @@ class Release(Leased):
 
     def fail(self, reason: str, excerpt: str = "", *, at: datetime) -> bool:
         """End this draft as failed; false where it had ended before."""
-        return self._end(ReleaseStatus.FAILED, reason, excerpt, at)
+        return self._fail(reason, excerpt, at, Q())
 
     def fail_as_holder(self, reason: str, excerpt: str = "", *, at: datetime) -> bool:
         """The same under the lease that this instance holds; false where it is gone."""
-        return self._end(ReleaseStatus.FAILED, reason, excerpt, at, Q(fence=self.fence))
+        return self._fail(reason, excerpt, at, Q(fence=self.fence))
+
+    def _fail(self, reason: str, excerpt: str, at: datetime, held: Q) -> bool:
+        with transaction.atomic():
+            failed = self._end(ReleaseStatus.FAILED, reason, excerpt, at, held)
+            if failed:
+                Event.objects.record(EventKind.FAILED, self, at=at)
+            return failed
 
     def cancel(self, reason: str, *, at: datetime) -> bool:
         """End this draft as cancelled, and its builds; false where it had ended before.
@@ -335,6 +361,7 @@ class Release(Leased):
             )
             if changed:
                 Head.objects.leave(self, at=at)
+                Event.objects.record(EventKind.WITHDRAWN, self, at=at)
             return changed
 
     def take_the_head(self, *, at: datetime) -> None:
@@ -392,6 +419,12 @@ class Release(Leased):
             if build.status == BuildStatus.SUCCEEDED and build.sandboxed is not None
         ]
         return all(said) if said else None
+
+    def follows_a_failure(self) -> bool:
+        """Whether the one before it on its channel and system that was tried to its end failed."""
+        tried = Release.objects.of(self.channel, self.system).tried().exclude(pk=self.pk)
+        before = tried.order_by("-pk").first()
+        return before is not None and before.status == ReleaseStatus.FAILED
 
     def key(self, name: str) -> str:
         """Where a file of this release lies in the storage, and its immutable URL's path."""

@@ -14,6 +14,7 @@ from builds.pipeline.control import (
 )
 from builds.pipeline.documents import boot_script, moving_files
 from builds.pipeline.heartbeat import holding
+from builds.pipeline.notify import find_stale, notify, seconds_to_next
 from builds.pipeline.plan import pin, trigger, trigger_due
 from builds.pipeline.publish import publish, write_moving
 from builds.pipeline.queues import Line, Place
@@ -33,10 +34,12 @@ __all__ = [
     "boot_script",
     "builder",
     "cancel",
+    "find_stale",
     "first_reds",
     "holding",
     "moving_files",
     "note_sent",
+    "notify",
     "pin",
     "publish",
     "publish_now",
@@ -48,6 +51,7 @@ __all__ = [
     "roll_back",
     "run",
     "run_check",
+    "seconds_to_next",
     "trigger",
     "trigger_due",
     "withdraw",

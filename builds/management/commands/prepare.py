@@ -17,7 +17,7 @@ from django.core.management.base import BaseCommand
 from builds import catalogue, pipeline, tasks
 from builds.catalogue import CatalogueError
 from builds.choices import Trigger
-from builds.models import Channel, Release
+from builds.models import Channel, Release, Subscription
 
 CATALOGUE = Path("images") / "catalogue.toml"
 # The API's pages are drawn by Swagger; compressing what nobody asks for takes seconds.
@@ -41,6 +41,7 @@ class Command(BaseCommand):
         if password:
             self._say(f"sign in at /admin/ as admin with the password {password}")
             self._say("it is shown this once; manage.py changepassword admin sets another")
+        Subscription.objects.ensure_admins()
         for release in first_drafts():
             tasks.move_on(release)
         tasks.reconcile()

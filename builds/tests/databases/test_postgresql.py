@@ -15,7 +15,7 @@ import pytest
 
 from conftest import free_port
 
-SUITES = ["builds/tests/models", "builds/tests/pipeline"]
+SUITES = ["builds/tests/models", "builds/tests/pipeline", "builds/tests/notices"]
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path
@@ -18,6 +18,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from builds import pipeline, tasks
+from builds.admin.read_only import ReadOnlyAdmin
 from builds.models import (
     Artifact,
     Build,
@@ -33,27 +34,9 @@ from builds.web.acts import MAY_TRIGGER, may_withdraw, rebuild
 from builds.web.states import release_name
 from builds.web.words import short_digest, size
 
-Row = TypeVar("Row", bound=Model)
-
 admin.site.site_header = "NixOS images"
 admin.site.site_title = "NixOS images"
 admin.site.index_title = "Administration"
-
-
-class ReadOnlyAdmin(admin.ModelAdmin[Row]):
-    """Rows that the portal itself writes: nobody edits a status by hand."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody adds one."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
-        """Nobody changes one."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
-        """Nobody deletes one."""
-        return False
 
 
 class TargetInline(admin.TabularInline[Target, Channel]):
