@@ -34,6 +34,11 @@ def manifest_name(system: str) -> str:
     return f"release-{system}.json"
 
 
+def is_manifest(name: str) -> bool:
+    """Whether a file's name is that of a manifest."""
+    return name in {manifest_name(system) for system in System}
+
+
 def script_name(system: str) -> str:
     """The name of the iPXE script of one system."""
     return f"netboot-{system}.ipxe"

@@ -1,16 +1,18 @@
 """Where artifacts lie: object keys, and writing once while hashing."""
 
-from builds.storage.base import AlreadyStored, ArtifactStorage, Stored, artifacts
+from builds.storage.base import AlreadyStored, ArtifactStorage, Stored, StoredFile, artifacts
 from builds.storage.bucket import BucketStorage
 from builds.storage.folder import FolderStorage
-from builds.storage.keys import channel_key, content_type, is_file_name, release_key
+from builds.storage.keys import ROOT, channel_key, content_type, is_file_name, release_key
 
 __all__ = [
+    "ROOT",
     "AlreadyStored",
     "ArtifactStorage",
     "BucketStorage",
     "FolderStorage",
     "Stored",
+    "StoredFile",
     "artifacts",
     "channel_key",
     "content_type",

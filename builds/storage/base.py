@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
@@ -19,6 +20,15 @@ class Stored:
 
     size: int
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file as a listing shows it: its key, its bytes, and when it was written."""
+
+    key: str
+    size: int
+    modified_at: datetime
 
 
 class AlreadyStored(Exception):
@@ -59,6 +69,15 @@ class ArtifactStorage(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove what lies under the key, if anything does."""
+
+    def walk(self, folder: str) -> Iterator[StoredFile]:
+        """Every file below a folder; the files of one folder come one after another.
+
+        On S3 a large file's `modified_at` is when its upload began.
+        """
+
+    def drop_leftovers(self, *, before: datetime) -> list[str]:
+        """Remove what writes that broke off before then have left; what it was, in words."""
 
 
 def artifacts() -> ArtifactStorage:

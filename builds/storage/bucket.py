@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 from storages.backends.s3 import S3Storage
 
-from builds.storage.base import AlreadyStored, Stored, blocks, digest_of
+from builds.storage.base import AlreadyStored, Stored, StoredFile, blocks, digest_of
 from builds.storage.keys import content_type
 
 if TYPE_CHECKING:
@@ -66,9 +67,32 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
         except FileNotFoundError:
             return None
 
-    def local_path(self, key: str) -> Path | None:  # noqa: ARG002 - the protocol's shape
+    def local_path(self, key: str) -> Path | None:
         """See ArtifactStorage."""
         return None
+
+    def walk(self, folder: str) -> Iterator[StoredFile]:
+        """See ArtifactStorage."""
+        prefix = f"{folder}/" if folder else ""
+        pages = self._client.get_paginator("list_objects_v2")
+        for page in pages.paginate(Bucket=self.bucket_name, Prefix=prefix):
+            for found in page.get("Contents", []):
+                yield StoredFile(
+                    key=found["Key"], size=found["Size"], modified_at=found["LastModified"]
+                )
+
+    def drop_leftovers(self, *, before: datetime) -> list[str]:
+        """See ArtifactStorage."""
+        dropped = []
+        pages = self._client.get_paginator("list_multipart_uploads")
+        for page in pages.paginate(Bucket=self.bucket_name):
+            for upload in page.get("Uploads", []):
+                if upload["Initiated"] <= before:
+                    self._client.abort_multipart_upload(
+                        Bucket=self.bucket_name, Key=upload["Key"], UploadId=upload["UploadId"]
+                    )
+                    dropped.append(f"unfinished upload of {upload['Key']}")
+        return dropped
 
     def _put_in_parts(self, key: str, source: BinaryIO) -> Stored:
         digest = hashlib.sha256()

@@ -8,13 +8,14 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from django.core.files.storage import FileSystemStorage
 from whitenoise.responders import SlicedFile
 
-from builds.storage.base import AlreadyStored, Stored, blocks, digest_of
+from builds.storage.base import AlreadyStored, Stored, StoredFile, blocks, digest_of
 
 INCOMING = ".incoming"
 
@@ -71,6 +72,27 @@ class FolderStorage(FileSystemStorage):
         """See ArtifactStorage."""
         return self._path(key)
 
+    def walk(self, folder: str) -> Iterator[StoredFile]:
+        """See ArtifactStorage."""
+        root = self._path("")
+        for place, folders, names in os.walk(self._path(folder)):
+            folders[:] = sorted(name for name in folders if Path(place, name) != root / INCOMING)
+            for name in sorted(names):
+                path = Path(place, name)
+                with suppress(FileNotFoundError):  # deleted meanwhile
+                    yield _listed(path, root)
+
+    def drop_leftovers(self, *, before: datetime) -> list[str]:
+        """See ArtifactStorage."""
+        dropped = []
+        for path in sorted(self._path(INCOMING).glob("*")):
+            with suppress(FileNotFoundError):  # its writer was faster
+                left = _listed(path, self._path(""))
+                if left.modified_at <= before:
+                    path.unlink()
+                    dropped.append(f"{left.key}, {left.size} bytes")
+        return dropped
+
     def _write_once(self, key: str, source: BinaryIO) -> Stored:
         target = self._path(key)
         with self._incoming() as part:
@@ -102,6 +124,15 @@ class FolderStorage(FileSystemStorage):
 
     def _path(self, key: str) -> Path:
         return Path(self.path(key))
+
+
+def _listed(path: Path, root: Path) -> StoredFile:
+    found = path.stat()
+    return StoredFile(
+        key=path.relative_to(root).as_posix(),
+        size=found.st_size,
+        modified_at=datetime.fromtimestamp(found.st_mtime, tz=UTC),
+    )
 
 
 def _copy(source: BinaryIO, part: Path) -> Stored:
