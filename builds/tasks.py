@@ -6,8 +6,10 @@ import logging
 import os
 import socket
 from collections.abc import Iterable
+from datetime import timedelta
 
 from celery import current_app, shared_task
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
@@ -15,8 +17,12 @@ from kombu.exceptions import OperationalError
 from builds import pipeline
 from builds.models import Build, Check, Release
 from builds.pipeline import Step, advance
+from builds.pipeline.scrub import MIB
 
 logger = logging.getLogger(__name__)
+
+SCRUB_SECONDS = 300.0
+SCRUB_AGAIN_AFTER = timedelta(days=7)
 
 
 def enqueue(steps: Iterable[Step]) -> None:
@@ -80,6 +86,22 @@ def reconcile() -> None:
     """Find what was lost and move it on."""
     steps = pipeline.reconcile(at=timezone.now())
     enqueue(step for step in steps if not _is_waiting(step, steps))
+
+
+@shared_task(name="collect")
+def collect() -> None:
+    """Remove what retention lets go."""
+    for _ in pipeline.collect(at=timezone.now()):
+        pass
+
+
+@shared_task(name="scrub")
+def scrub() -> None:
+    """Hash some of the stored files again."""
+    rate = settings.SCRUB_MIB_PER_SECOND * MIB
+    pipeline.scrub_some(
+        at=timezone.now(), rate=rate, seconds=SCRUB_SECONDS, again_after=SCRUB_AGAIN_AFTER
+    )
 
 
 def _send(step: Step) -> None:

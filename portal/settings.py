@@ -169,6 +169,12 @@ BUILD_TIME_LIMIT = env.integer("BUILD_TIME_LIMIT", 6 * 3600, least=1)
 BUILD_SILENCE_LIMIT = env.integer("BUILD_SILENCE_LIMIT", 3600, least=1)
 BOOT_TIME_LIMIT = env.integer("BOOT_TIME_LIMIT", 300, least=1)
 
+# Keeping: how long what may go still stays, and how fast stored files are hashed again
+
+COLLECT_GRACE_DAYS = env.integer("COLLECT_GRACE_DAYS", 7, least=1)
+COLLECT_FAILED_DAYS = env.integer("COLLECT_FAILED_DAYS", 2, least=1)
+SCRUB_MIB_PER_SECOND = env.integer("SCRUB_MIB_PER_SECOND", 50, least=1)
+
 # Logging: one line each, to standard error; the supervisor or journald keeps them.
 
 LOGGING = {

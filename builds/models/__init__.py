@@ -1,9 +1,10 @@
-"""The rows: channel, target, release, head, build, artifact, check."""
+"""The rows: channel, target, release, head, build, artifact, check, damage."""
 
 from builds.models.artifact import Artifact
 from builds.models.build import Build, LogChunk
 from builds.models.channel import Channel, Target
 from builds.models.check import Check
+from builds.models.damage import Damage
 from builds.models.lease import HEARTBEAT, LEASE, Leased, LeaseLost
 from builds.models.release import Head, NotAllowed, Release
 
@@ -14,6 +15,7 @@ __all__ = [
     "Build",
     "Channel",
     "Check",
+    "Damage",
     "Head",
     "LeaseLost",
     "Leased",

@@ -6,7 +6,7 @@ import logging
 from datetime import datetime
 
 from builds.choices import Role, Variant
-from builds.models import Artifact, Build, Release
+from builds.models import Artifact, Build, LeaseLost, Release
 from builds.pipeline import documents
 from builds.storage import AlreadyStored, artifacts, channel_key
 
@@ -23,7 +23,11 @@ def publish(release: Release, *, at: datetime) -> bool:
         return False
     release.number()
     write_script(release)
-    write_papers(release)
+    try:
+        write_papers(release)
+    except LeaseLost:
+        logger.warning("%s is published by another worker; this one stops", release)
+        return False
     published = release.publish(at=at)
     if published:
         logger.info("published %s", release)
@@ -52,7 +56,7 @@ def write_script(release: Release) -> None:
 
 
 def write_papers(release: Release) -> None:
-    """Store the release's sums and manifest."""
+    """Store the release's sums and manifest, and note their digests. Raises LeaseLost."""
     papers = {
         documents.sums_name(release.system): documents.release_sums(release),
         documents.manifest_name(release.system): documents.manifest(release),
@@ -65,6 +69,7 @@ def write_papers(release: Release) -> None:
             # A publish that broke off before anybody could read it; a check has run since.
             artifacts().delete(key)
             artifacts().write_once(key, data)
+    release.note_papers({name: documents.digest(data) for name, data in papers.items()})
 
 
 def write_moving(channel: str) -> None:
@@ -80,9 +85,10 @@ def write_moving(channel: str) -> None:
 
 def is_told(channel: str) -> bool:
     """Whether the files that move say what the heads say."""
+    files = documents.moving_files(channel)
     return all(
-        artifacts().read(channel_key(channel, name)) == data
-        for name, data in documents.moving_files(channel).items()
+        artifacts().read(channel_key(channel, name)) == files.get(name)
+        for name in documents.moving_names()
     )
 
 

@@ -27,7 +27,7 @@ def reconcile(*, at: datetime) -> list[Step]:
 
 def finish_moving() -> None:
     """Write what moves for channels whose publish broke off right after the head had moved."""
-    for channel in Channel.objects.filter(heads__isnull=False).distinct():
+    for channel in Channel.objects.with_history():
         if not is_told(channel.name):
             logger.warning("finishing the publish of %s", channel)
             write_moving(channel.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -18,15 +19,17 @@ ORPHAN_AGE = timedelta(days=1)
 SIGNATURES = ("", ".sig", ".minisig")
 
 
-def orphans(*, at: datetime, older_than: timedelta = ORPHAN_AGE) -> Iterator[str]:
+def orphans(
+    *, at: datetime, older_than: timedelta = ORPHAN_AGE, folder: str = ROOT
+) -> Iterator[str]:
     """The keys of stored files that nothing names; young ones may still get their row.
 
     A folder with a manifest of which the database knows nothing is left alone as a whole: that
     is a release that `manage.py restore` would bring back.
     """
-    for folder, files in groupby(artifacts().walk(ROOT), key=_folder):
+    for place, files in groupby(artifacts().walk(folder), key=_folder):
         old = [file for file in files if file.modified_at <= at - older_than]
-        yield from _orphans_in(folder, {file.key.rpartition("/")[2]: file.key for file in old})
+        yield from _orphans_in(place, {file.key.rpartition("/")[2]: file.key for file in old})
 
 
 def is_orphan(key: str) -> bool:
@@ -59,8 +62,15 @@ def _orphans_in(folder: str, keys: dict[str, str]) -> Iterator[str]:
     if not releases and _holds_manifest(folder):
         logger.warning("%s holds a release that the database does not know: restore it", folder)
         return
-    named = names_in(releases)
-    yield from (key for name, key in keys.items() if name not in named)
+    named = names_in(release for release in releases if release.files_removed_at is None)
+    for name, key in keys.items():
+        if name not in named and not any(_is_log(name, release) for release in releases):
+            yield key
+
+
+def _is_log(name: str, release: Release) -> bool:
+    """Whether a file is the packed log of a build; those stay as long as the record."""
+    return re.fullmatch(rf"build-[a-z-]+-{release.system}\.\d+\.log\.gz", name) is not None
 
 
 def _holds_manifest(folder: str) -> bool:

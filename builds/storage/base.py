@@ -76,8 +76,11 @@ class ArtifactStorage(Protocol):
         On S3 a large file's `modified_at` is when its upload began.
         """
 
-    def drop_leftovers(self, *, before: datetime) -> list[str]:
-        """Remove what writes that broke off before then have left; what it was, in words."""
+    def drop_leftovers(self, *, before: datetime, only_list: bool = False) -> list[str]:
+        """Remove what writes that broke off before then have left; what it was, in words.
+
+        With `only_list` it stays.
+        """
 
 
 def artifacts() -> ArtifactStorage:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -71,27 +72,37 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
         """See ArtifactStorage."""
         return None
 
+    def delete(self, key: str) -> None:
+        """See ArtifactStorage."""
+        with _errors(f"delete {key}"):
+            self._client.delete_object(Bucket=self.bucket_name, Key=key)
+
     def walk(self, folder: str) -> Iterator[StoredFile]:
         """See ArtifactStorage."""
         prefix = f"{folder}/" if folder else ""
         pages = self._client.get_paginator("list_objects_v2")
-        for page in pages.paginate(Bucket=self.bucket_name, Prefix=prefix):
-            for found in page.get("Contents", []):
-                yield StoredFile(
-                    key=found["Key"], size=found["Size"], modified_at=found["LastModified"]
-                )
+        with _errors(f"list {folder}"):
+            for page in pages.paginate(Bucket=self.bucket_name, Prefix=prefix):
+                for found in page.get("Contents", []):
+                    yield StoredFile(
+                        key=found["Key"], size=found["Size"], modified_at=found["LastModified"]
+                    )
 
-    def drop_leftovers(self, *, before: datetime) -> list[str]:
+    def drop_leftovers(self, *, before: datetime, only_list: bool = False) -> list[str]:
         """See ArtifactStorage."""
         dropped = []
         pages = self._client.get_paginator("list_multipart_uploads")
-        for page in pages.paginate(Bucket=self.bucket_name):
-            for upload in page.get("Uploads", []):
-                if upload["Initiated"] <= before:
-                    self._client.abort_multipart_upload(
-                        Bucket=self.bucket_name, Key=upload["Key"], UploadId=upload["UploadId"]
-                    )
-                    dropped.append(f"unfinished upload of {upload['Key']}")
+        with _errors("drop unfinished uploads"):
+            for page in pages.paginate(Bucket=self.bucket_name):
+                for upload in page.get("Uploads", []):
+                    if upload["Initiated"] > before:
+                        continue
+                    key, number = upload["Key"], upload["UploadId"]
+                    if not only_list:
+                        self._client.abort_multipart_upload(
+                            Bucket=self.bucket_name, Key=key, UploadId=number
+                        )
+                    dropped.append(f"unfinished upload of {key}")
         return dropped
 
     def _put_in_parts(self, key: str, source: BinaryIO) -> Stored:
@@ -144,6 +155,15 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
     @property
     def _client(self) -> S3Client:
         return cast("S3Client", self.connection.meta.client)
+
+
+@contextmanager
+def _errors(doing: str) -> Iterator[None]:
+    """Let what the storage refuses be an OSError, as the protocol says."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise OSError(f"the storage did not {doing}: {error}") from error
 
 
 def _code(error: ClientError) -> str:

@@ -82,15 +82,17 @@ class FolderStorage(FileSystemStorage):
                 with suppress(FileNotFoundError):  # deleted meanwhile
                     yield _listed(path, root)
 
-    def drop_leftovers(self, *, before: datetime) -> list[str]:
+    def drop_leftovers(self, *, before: datetime, only_list: bool = False) -> list[str]:
         """See ArtifactStorage."""
         dropped = []
         for path in sorted(self._path(INCOMING).glob("*")):
             with suppress(FileNotFoundError):  # its writer was faster
                 left = _listed(path, self._path(""))
-                if left.modified_at <= before:
+                if left.modified_at > before:
+                    continue
+                if not only_list:
                     path.unlink()
-                    dropped.append(f"{left.key}, {left.size} bytes")
+                dropped.append(f"{left.key}, {left.size} bytes")
         return dropped
 
     def _write_once(self, key: str, source: BinaryIO) -> Stored:

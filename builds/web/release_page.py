@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from builds.boot.addresses import base_url, immutable_url, paper_url
 from builds.boot.commands import BootCommand, boot_commands
-from builds.models import Artifact, Build, Release
+from builds.models import Artifact, Build, Damage, Release
 from builds.pipeline import documents
 from builds.web import states
 from builds.web.build_page import StageStep, stage_steps
@@ -29,10 +29,11 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """One artifact; `url` is "" where its bytes can't be read."""
+    """One artifact; `url` is "" where its bytes can't be read, `damage` says what is wrong."""
 
     artifact: Artifact
     url: str
+    damage: str
 
     @property
     def anchor(self) -> str:
@@ -68,6 +69,7 @@ class ReleasePage:
     older: Release | None
     newer: Release | None
     successor: Release | None
+    damages: tuple[Damage, ...]
 
 
 def release_page(release: Release, request: HttpRequest) -> ReleasePage:
@@ -76,6 +78,8 @@ def release_page(release: Release, request: HttpRequest) -> ReleasePage:
     builds = sorted(release.builds.all(), key=lambda build: (build.variant, -build.attempt))
     known = Release.objects.of(release.channel, release.system).known_to_outside()
     successor = release.successor()
+    damages = tuple(Damage.objects.unmended().filter(release=release))
+    wrong = {damage.name: damage.what for damage in damages}
     return ReleasePage(
         release=release,
         state=states.release_state(release),
@@ -83,7 +87,9 @@ def release_page(release: Release, request: HttpRequest) -> ReleasePage:
         checks_in_words=states.checks_in_words(release.checks.all()),
         is_latest=release.is_published and successor is None,
         commands=tuple(boot_commands(release, base)) if release.is_published else (),
-        files=tuple(_file_row(artifact, release, base) for artifact in release.artifacts.all()),
+        files=tuple(
+            _file_row(artifact, release, base, wrong) for artifact in release.artifacts.all()
+        ),
         papers=_papers(release, base) if release.is_published else (),
         builds=tuple(_build_row(build) for build in builds),
         inputs=tuple((name, public_ref(ref)) for name, ref in sorted(release.overrides.items())),
@@ -92,11 +98,14 @@ def release_page(release: Release, request: HttpRequest) -> ReleasePage:
         older=_older(release, known),
         newer=_newer(release, known),
         successor=successor,
+        damages=damages,
     )
 
 
-def _file_row(artifact: Artifact, release: Release, base: str) -> FileRow:
-    return FileRow(artifact, immutable_url(base, artifact) if release.is_published else "")
+def _file_row(artifact: Artifact, release: Release, base: str, wrong: dict[str, str]) -> FileRow:
+    damage = wrong.get(artifact.name, "")
+    is_readable = release.is_published and not damage
+    return FileRow(artifact, immutable_url(base, artifact) if is_readable else "", damage)
 
 
 def _papers(release: Release, base: str) -> tuple[Link, ...]:

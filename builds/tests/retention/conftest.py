@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -28,3 +30,9 @@ def empty() -> None:
 def stored_keys() -> set[str]:
     """The keys of every stored file."""
     return {file.key for file in artifacts().walk("")}
+
+
+def leave_from_last_week(path: Path) -> None:
+    """Let a file look as if it was written a week ago."""
+    then = path.stat().st_mtime - 7 * 24 * 3600
+    os.utime(path, (then, then))

@@ -172,10 +172,12 @@ def test_leftover_of_a_write_that_broke_off_goes_when_it_is_old(
     now = datetime.now(UTC)
 
     young = artifacts().drop_leftovers(before=now - timedelta(hours=1))
+    listed = artifacts().drop_leftovers(before=now + timedelta(seconds=2), only_list=True)
     old = artifacts().drop_leftovers(before=now + timedelta(seconds=2))
     again = artifacts().drop_leftovers(before=now + timedelta(seconds=2))
 
-    assert [len(young), len(old), len(again)] == [0, 1, 0]
+    assert [len(young), len(listed), len(old), len(again)] == [0, 1, 1, 0]
+    assert listed == old
 
 
 def leave_half_a_file(kind: str, folder: Path, key: str) -> None:

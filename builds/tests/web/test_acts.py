@@ -218,6 +218,8 @@ def test_channel_with_a_bad_name_is_refused_in_the_admin(as_admin: Client) -> No
         "checks": "[]",
         "slot_weekday": 6,
         "slot_time": "03:00",
+        "keep_last": 12,
+        "keep_days": 90,
         "targets-TOTAL_FORMS": 0,
         "targets-INITIAL_FORMS": 0,
     }

@@ -232,7 +232,7 @@ def test_number_of_queries_does_not_grow_with_channels(
 
     fill()
     client.get("/")
-    queries = 11
+    queries = 12
     with django_assert_num_queries(queries):
         client.get("/")
     for _ in range(4):
