@@ -245,7 +245,8 @@ class ReleaseAdmin(ReadOnlyAdmin[Release]):
         form = ReasonForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             if do(form.cleaned_data["reason"]):
-                self.message_user(request, f"{release}: {release.get_status_display()}.")
+                word = "kept for good" if act == "Keep" else release.get_status_display()
+                self.message_user(request, f"{release}: {word}.")
             else:
                 text = f"{release} is {release.get_status_display()}: nothing was done."
                 self.message_user(request, text, messages.WARNING)

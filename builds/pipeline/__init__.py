@@ -9,6 +9,7 @@ from builds.pipeline.plan import pin, trigger, trigger_due
 from builds.pipeline.publish import publish, write_moving
 from builds.pipeline.reconcile import reconcile
 from builds.pipeline.restore import restore
+from builds.pipeline.retention import lost_releases, orphans
 from builds.pipeline.run import builder, run
 from builds.pipeline.scrub import scrub, scrub_some
 
@@ -21,8 +22,10 @@ __all__ = [
     "collect",
     "holding",
     "keep",
+    "lost_releases",
     "moving_files",
     "note_sent",
+    "orphans",
     "pin",
     "publish",
     "reconcile",

@@ -38,6 +38,11 @@ def is_orphan(key: str) -> bool:
     return any(_orphans_in(folder, {name: key}))
 
 
+def lost_releases() -> bool:
+    """Whether the database knows no release at all, but the storage holds some to restore."""
+    return not Release.objects.exists() and _holds_manifest(ROOT)
+
+
 def names_in(releases: Iterable[Release]) -> set[str]:
     """The names of all files that these releases have: artifacts, papers, signatures."""
     rows = list(releases)

@@ -79,17 +79,19 @@ def release_page(release: Release, request: HttpRequest) -> ReleasePage:
     known = Release.objects.of(release.channel, release.system).known_to_outside()
     successor = release.successor()
     damages = tuple(Damage.objects.unmended().filter(release=release))
-    wrong = {damage.name: damage.what for damage in damages}
+    is_latest = release.is_published and successor is None
     return ReleasePage(
         release=release,
         state=states.release_state(release),
         making=states.making(release) if release.is_draft else None,
         checks_in_words=states.checks_in_words(release.checks.all()),
-        is_latest=release.is_published and successor is None,
-        commands=tuple(boot_commands(release, base)) if release.is_published else (),
-        files=tuple(
-            _file_row(artifact, release, base, wrong) for artifact in release.artifacts.all()
+        is_latest=is_latest,
+        commands=(
+            tuple(boot_commands(release, base, pinned=not is_latest))
+            if release.is_published
+            else ()
         ),
+        files=_files(release, damages, base),
         papers=_papers(release, base) if release.is_published else (),
         builds=tuple(_build_row(build) for build in builds),
         inputs=tuple((name, public_ref(ref)) for name, ref in sorted(release.overrides.items())),
@@ -102,10 +104,14 @@ def release_page(release: Release, request: HttpRequest) -> ReleasePage:
     )
 
 
-def _file_row(artifact: Artifact, release: Release, base: str, wrong: dict[str, str]) -> FileRow:
-    damage = wrong.get(artifact.name, "")
-    is_readable = release.is_published and not damage
-    return FileRow(artifact, immutable_url(base, artifact) if is_readable else "", damage)
+def _files(release: Release, damages: Iterable[Damage], base: str) -> tuple[FileRow, ...]:
+    wrong = {damage.name: damage.what for damage in damages}
+    rows = []
+    for artifact in release.artifacts.all():
+        damage = wrong.get(artifact.name, "")
+        is_readable = release.is_published and not damage
+        rows.append(FileRow(artifact, immutable_url(base, artifact) if is_readable else "", damage))
+    return tuple(rows)
 
 
 def _papers(release: Release, base: str) -> tuple[Link, ...]:

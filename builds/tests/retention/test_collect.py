@@ -11,6 +11,7 @@ from django.conf import LazySettings
 from django.core.management import call_command
 from django.db import DatabaseError, connection
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from builds import pipeline, tasks
@@ -20,9 +21,11 @@ from builds.pipeline.collect import Act, Failure, let_go
 from builds.storage import artifacts, channel_key
 from builds.tests.downloads.conftest import stored_release
 from builds.tests.downloads.test_downloads import body
+from builds.tests.factories import UserFactory
 from builds.tests.models.rows import build, channel
 from builds.tests.retention.conftest import leave_from_last_week, stored_keys
 from builds.tests.retention.dying import life_of
+from builds.tests.web.reading import text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -320,6 +323,42 @@ def test_collect_that_is_killed_anywhere_is_finished_by_the_next(
         assert history.count(b'"status":"expired"') == 1, f"died before write {point}"
         point += 1
     assert point > 12
+
+
+def test_admin_keeps_a_release_for_good_and_lets_it_go_again(client: Client) -> None:
+    release = stored_release(channel(), "1.0")
+    client.force_login(UserFactory(username="ann", admin=True))
+    url = reverse("admin:builds_release_keep", args=[release.pk])
+    assert url in client.get(release.get_absolute_url()).content.decode()
+
+    client.post(url, {"reason": ""})
+    assert not Release.objects.get().is_kept
+    said = client.post(url, {"reason": "A customer boots it."}, follow=True)
+
+    assert "demo 1.0 x86_64-linux: kept for good." in text_of(said)
+    assert "Kept for good by ann: A customer boots it." in text_of(said)
+    assert b'"kept":"A customer boots it."' in (
+        artifacts().read(channel_key("demo", "releases.json")) or b""
+    )
+    act = {"action": "stop_keeping_selected", "_selected_action": [release.pk]}
+    said = client.post(reverse("admin:builds_release_changelist"), act, follow=True)
+    assert "1 no longer kept for good." in text_of(said)
+    assert not Release.objects.get().is_kept
+
+
+def test_page_of_an_expired_release_says_what_became_of_it(client: Client) -> None:
+    of = channel(keep_last=1, keep_days=0)
+    old, last = weekly(of, 2)
+    collect(NOW)
+    assert "Its time is over" in text_of(client.get(old.get_absolute_url()))
+    collect(NOW + 7 * DAY)
+
+    page = text_of(client.get(old.get_absolute_url()))
+
+    assert "after 14 days: newer ones took its place. Its record stays." in page
+    assert f"In its place: {last.version}" in page
+    assert "expired" in text_of(client.get(of.get_absolute_url()))
+    assert client.get("/").status_code == 200
 
 
 def test_tick_collects() -> None:

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
-from builds import pipeline
+from builds import catalogue, pipeline
 from builds.choices import ReleaseStatus
+from builds.management.commands.prepare import first_drafts
 from builds.models import Channel, Head, Release
 from builds.pipeline.retention import orphans
 from builds.storage import artifacts
@@ -29,6 +31,7 @@ from builds.tests.web.reading import text_of
 
 __all__ = ["make_channel"]
 
+CATALOGUE = settings.BASE_DIR / "images" / "catalogue.toml"
 MOVING = [
     f"/api/v1/latest/demo/{SYSTEM}/",
     *(
@@ -204,6 +207,22 @@ def test_command_takes_the_channel_from_the_catalogue(capsys: pytest.CaptureFixt
     lose_the_database()
     with pytest.raises(CommandError, match="refused"):
         call_command("restore")
+
+
+def test_first_start_beside_a_full_storage_builds_nothing_before_a_restore() -> None:
+    stored_release(channel("demo"), "1.0")
+    lose_the_database()
+    catalogue.load(CATALOGUE)
+    assert first_drafts() == []
+
+    restore()
+
+    assert first_drafts() == []
+    lose_the_database()
+    for file in list(artifacts().walk("")):
+        artifacts().delete(file.key)
+    catalogue.load(CATALOGUE)
+    assert len(first_drafts()) == 2
 
 
 def change_one_byte(key: str) -> None:
