@@ -61,7 +61,7 @@ def test_catalogue_says_how_long_releases_are_kept(file: Path) -> None:
     assert Channel.objects.values_list("keep_last", "keep_days").get() == (3, 30)
     Channel.objects.all().delete()
     file.write_text(f"{ONE}keep_last = 0\n")
-    assert "line 9: channel one, keep_last" in refusal(file)
+    assert "line 8: channel one, keep_last" in refusal(file)
     file.write_text(f"{ONE}keep_days = true\n")
     assert "wants a whole number, not True" in refusal(file)
 

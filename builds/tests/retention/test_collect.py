@@ -357,6 +357,7 @@ def test_page_of_an_expired_release_says_what_became_of_it(client: Client) -> No
 
     assert "after 14 days: newer ones took its place. Its record stays." in page
     assert f"In its place: {last.version}" in page
+    of.targets.create(system=SYSTEM, variant="netboot", attribute="packages.x.y")
     assert "expired" in text_of(client.get(of.get_absolute_url()))
     assert client.get("/").status_code == 200
 
