@@ -88,7 +88,8 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         f"-filer.port.grpc={free_port()}",
         f"-s3.port={ports['s3']}",
         f"-s3.port.grpc={free_port()}",
-        f"-s3.port.iceberg={free_port()}",  # on by default, at a fixed port
+        "-s3.port.iceberg=0",  # on fixed ports where they are on: two runs would not fit
+        "-s3.port.lance=0",
     ]
     environment = os.environ | {"GOMEMLIMIT": "512MiB"}
     with (folder / "log").open("wb") as log:

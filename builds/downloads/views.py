@@ -54,10 +54,9 @@ def no_such_file(request: HttpRequest, rest: str) -> HttpResponseBase:
 
 def _moving(request: HttpRequest, channel: str, name: str) -> HttpResponseBase:
     # What differs from the immutable file of the same name comes first.
-    texts = documents.moving_files(channel) if _may_be_text(name) else {}
     plain_name = _without_suffix(name)
-    if plain_name in texts:
-        data = texts[plain_name]
+    data = documents.moving_file(channel, plain_name)
+    if data is not None:
         if name != plain_name:
             return _digest_line(request, documents.digest(data), plain_name, MOVING)
         return text_response(request, name, data, caching=MOVING)
@@ -77,10 +76,6 @@ def _artifact(
     if damage is not None:
         return _damaged(request, damage)
     return file_response(request, artifact, caching=caching)
-
-
-def _may_be_text(name: str) -> bool:
-    return _without_suffix(name) in documents.moving_names()
 
 
 def _paper(request: HttpRequest, channel: str, version: str, name: str) -> HttpResponseBase:

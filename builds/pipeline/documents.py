@@ -167,6 +167,19 @@ def boot_script(release: Release, *, moving: bool) -> bytes | None:
 
 def moving_files(channel: str) -> dict[str, bytes]:
     """Every small file that moves with a channel's heads, by its name."""
+    files = _files_of_heads(channel)
+    history = history_record(channel)
+    return files if history is None else files | {history_name(): history}
+
+
+def moving_file(channel: str, name: str) -> bytes | None:
+    """One of them; None where there is none of this name."""
+    if name == history_name():
+        return history_record(channel)
+    return _files_of_heads(channel).get(name) if name in moving_names() else None
+
+
+def _files_of_heads(channel: str) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     lines: list[Line] = []
     for head in Head.objects.with_files().filter(channel__name=channel):
@@ -178,9 +191,6 @@ def moving_files(channel: str) -> dict[str, bytes]:
         lines += _moving_lines(release, script)
     if lines:
         files["SHA256SUMS"] = sums(lines)
-    history = history_record(channel)
-    if history is not None:
-        files[history_name()] = history
     return files
 
 

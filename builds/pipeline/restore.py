@@ -74,21 +74,35 @@ def restore(*, at: datetime) -> Iterator[Outcome]:
 
 
 def _restore_channel(shelf: Shelf, at: datetime) -> Iterator[Outcome]:
+    outcomes = []
+    for outcome in _outcomes(shelf, at):
+        outcomes.append(outcome)
+        yield outcome
+    # What was refused is told of in the files that move: they stay until it is put right.
+    if not any(outcome.is_refused for outcome in outcomes):
+        write_moving(shelf.channel)
+
+
+def _outcomes(shelf: Shelf, at: datetime) -> Iterator[Outcome]:
     history = shelf.history()
     channel = Channel.objects.filter(name=shelf.channel).first()
     if channel is None:
         channel = _bare_channel(shelf.channel)
         yield Outcome("restored", f"channel {channel}: by its name only, and not active")
+    came = set()
     for found in read(shelf):
         if isinstance(found, Refused):
             yield Outcome("refused", str(found))
             continue
         line = history.pop((found.system, found.version), None)
-        yield _restored(channel, found, line or _told_by_latest(shelf, found))
+        outcome = _restored(channel, found, line or _told_by_latest(shelf, found))
+        if outcome.word == "restored":
+            came.add((found.system, found.version))
+        yield outcome
     yield from (_recorded(channel, line) for line in history.values())
     for system in System:
-        yield from _restore_head(channel, shelf, system, at)
-    write_moving(channel.name)
+        said = shelf.latest(system).get("version")
+        yield from _restore_head(channel, system, said, at, is_new=(system, said) in came)
 
 
 def _bare_channel(name: str) -> Channel:
@@ -204,13 +218,16 @@ def _build(release: Release, told: dict[str, Any]) -> Build:
 
 
 def _restore_head(
-    channel: Channel, shelf: Shelf, system: System, at: datetime
+    channel: Channel, system: System, said: str | None, at: datetime, *, is_new: bool
 ) -> Iterator[Outcome]:
-    """The head that the storage names, else the newest; none where there is one."""
+    """The head that the storage names, else the newest; one that is there stays.
+
+    Save where the one that is named has come back only now, after it was refused before.
+    """
     published = Release.objects.of(channel, system).published()
-    if Head.objects.of(channel.name, system) is not None or not published.exists():
+    has_head = Head.objects.of(channel.name, system) is not None
+    if (has_head and not is_new) or not published.exists():
         return
-    said = shelf.latest(system).get("version")
     release = published.filter(version=said).first() or published[0]
     Head.objects.move(release, at=release.published_at or at)
     if release.version != said:

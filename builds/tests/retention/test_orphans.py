@@ -61,6 +61,17 @@ def test_file_of_a_draft_at_work_is_no_orphan() -> None:
     assert is_orphan(key)
 
 
+def test_file_of_a_release_whose_files_were_removed_is_an_orphan_again() -> None:
+    release = stored_release(channel(), "1.0")
+    release.heads.all().delete()
+    release.withdraw("it eats disks", at=NOW)
+    assert found() == []
+
+    release.note_removed(at=NOW)
+
+    assert len(found()) == 6
+
+
 def test_signature_beside_a_paper_is_no_orphan() -> None:
     release = stored_release(channel(), "1.0")
     artifacts().write_once(release.key("SHA256SUMS-x86_64-linux.sig"), b"x")

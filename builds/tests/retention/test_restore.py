@@ -133,6 +133,13 @@ def test_release_with_one_wrong_byte_is_refused_and_the_others_come_back(
     assert Head.objects.get().release.version == first.version
     assert not Release.objects.filter(version="2.0").exists()
     assert list(orphans(at=timezone.now(), older_than=timedelta(0))) == [], "nobody deletes it"
+    change_one_byte(second.key("initrd-x86_64-linux"))
+    assert restore() == [
+        "known: demo 1.0 x86_64-linux",
+        "restored: demo 2.0 x86_64-linux, published",
+    ]
+    assert Head.objects.get().release.version == "2.0"
+    assert Release.objects.get(version="2.0").published_at == second.published_at
 
 
 LIES: dict[str, dict[str, Any]] = {
