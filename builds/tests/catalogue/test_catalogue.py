@@ -209,6 +209,7 @@ def test_wrong_addition_is_refused_with_line_and_reason(
         ("channels.one", "channels.latest", "line 1: channel latest, name: “latest” has a meaning"),
         ("channels.one", 'channels."../up"', "line 1: channel ../up, name: A channel's name is"),
         ("channels.one", "canals.one", "line 1: catalogue, canals: is neither [defaults] nor"),
+        ("packages.{system}", "a b.{system}", "line 4: channel one, attribute: wants an attribute"),
         ('slot = "Sunday 03:00"\n', "", "line 1: channel one: lacks “slot”"),
     ],
 )
@@ -218,6 +219,11 @@ def test_wrong_value_is_refused_with_line_and_reason(
     assert was in ONE
     file.write_text(ONE.replace(was, becomes))
     assert refusal(file).startswith(reason)
+
+
+def test_unknown_table_is_refused_where_it_stands(file: Path) -> None:
+    file.write_text(f"{ONE}\n[canals.two]\ntitle = 'x'\n")
+    assert refusal(file).startswith("line 9: catalogue, canals: is neither")
 
 
 def test_second_default_is_refused_and_names_the_first(file: Path) -> None:

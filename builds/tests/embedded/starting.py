@@ -55,7 +55,7 @@ class Running:
         except OSError:
             return 0
 
-    def wait_until(self, what: str, holds: Callable[[], object], within: float = 60) -> None:
+    def wait_until(self, what: str, holds: Callable[[], object], within: float = 120) -> None:
         """Wait until something holds, or fail with what was printed."""
         deadline = time.monotonic() + within
         while not holds():
@@ -70,7 +70,7 @@ class Running:
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the foreground group, as a terminal does, and wait for the end."""
         os.killpg(self.process.pid, number)
-        self.process.wait(20)
+        self.process.wait(30)
 
     def processes(self) -> dict[int, str]:
         """The living processes of this data folder, by what they were started with."""
@@ -127,7 +127,7 @@ def run(port: int, data_dir: Path | str, *before: str, **settings_: str) -> tupl
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     return done.returncode, done.stdout

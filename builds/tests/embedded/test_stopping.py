@@ -42,7 +42,7 @@ def test_killed_supervisor_takes_all_with_it_and_the_next_start_works(start: Sta
     portal.process.kill()
     portal.process.wait()
 
-    portal.wait_until("empty process table", lambda: not portal.processes(), within=5)
+    portal.wait_until("empty process table", lambda: not portal.processes(), within=10)
     again = start(port=portal.port)
     again.wait_until_up()
 
@@ -56,7 +56,7 @@ def test_open_request_does_not_hold_up_a_killed_supervisor(start: Start) -> None
         portal.process.kill()
         portal.process.wait()
 
-        portal.wait_until("empty process table", lambda: not portal.processes(), within=5)
+        portal.wait_until("empty process table", lambda: not portal.processes(), within=10)
 
 
 FALLS = {"web": "gunicorn", "worker": "portal worker", "beat": "beat", "redis": "redis --port"}

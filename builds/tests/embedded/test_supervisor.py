@@ -72,12 +72,14 @@ def is_gone(pid: int) -> bool:
 
 def test_lines_are_printed_behind_the_name_of_their_program(supervise: Supervise) -> None:
     done = supervise("echo one; printf two; exit 3", restarts=False)
-    time.sleep(2)
+    assert done.stdout is not None
+    first = [done.stdout.readline(), done.stdout.readline()]
     done.send_signal(signal.SIGINT)
 
-    said, _ = done.communicate(timeout=10)
+    rest, _ = done.communicate(timeout=10)
 
-    assert said == "small  | one\nsmall  | two\nportal: stops\n"
+    assert first == ["small  | one\n", "small  | two\n"]
+    assert rest == "portal: stops\n"
 
 
 def test_program_that_falls_again_and_again_ends_all_with_one_line(
@@ -118,7 +120,7 @@ def test_second_ctrl_c_waits_no_longer(supervise: Supervise, tmp_path: Path) -> 
     done.send_signal(signal.SIGINT)
     done.communicate(timeout=15)
 
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 5
     assert is_gone(deaf)
 
 
@@ -152,8 +154,9 @@ def test_orphans_that_end_by_themselves_leave_no_zombies(
 ) -> None:
     done = supervise("(sleep 0.2 & echo $! > $FOLDER/orphan); exec sleep 100")
     orphan = wait_for(tmp_path / "orphan")
-    time.sleep(1.5)
-
-    assert not Path(f"/proc/{orphan}").exists()
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{orphan}").exists():
+        assert time.monotonic() < deadline, "it is still in the process table"
+        time.sleep(0.1)
     done.send_signal(signal.SIGINT)
     done.communicate(timeout=10)
