@@ -308,7 +308,8 @@ class Release(Leased, Retained):
         self._change(Q(), scrubbed_at=at)
 
     def _lock_with_head(self) -> None:
-        Release.objects.select_for_update().get(pk=self.pk)
+        # no_key: a head that is being moved to this row holds it by its key, and waits for nobody.
+        Release.objects.select_for_update(no_key=True).get(pk=self.pk)
         heads = Head.objects.filter(channel_id=self.channel_id, system=self.system)
         list(heads.select_for_update())
 
