@@ -44,6 +44,8 @@ class Entry:
     marker: str = ""
     end_of_life: date | None = None
     first_start: bool = False
+    keep_last: int = 12
+    keep_days: int = 90
     default: bool = False
 
 
@@ -175,6 +177,12 @@ def _flag(value: Any) -> bool:
     return value
 
 
+def _number(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"wants a whole number, not {value!r}")  # noqa: TRY004
+    return value
+
+
 def _day(value: Any) -> date:
     if not isinstance(value, date):
         raise ValueError(f"wants a date such as 2026-12-31, not {value!r}")  # noqa: TRY004
@@ -245,6 +253,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "end_of_life": _day,
     "first_start": _flag,
     "default": _flag,
+    "keep_last": _number,
+    "keep_days": _number,
 }
 _REQUIRED = ("title", "flake", "attribute", "systems", "variants", "slot")
 
@@ -266,6 +276,8 @@ def _channel_fields(entry: Entry, position: int) -> dict[str, Any]:
         "end_of_life": entry.end_of_life,
         "builds_at_first_start": entry.first_start,
         "is_default": entry.default,
+        "keep_last": entry.keep_last,
+        "keep_days": entry.keep_days,
     }
 
 

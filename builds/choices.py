@@ -94,6 +94,12 @@ class ReleaseStatus(models.TextChoices):
     FAILED = "failed", "failed"
     CANCELLED = "cancelled", "cancelled"
     WITHDRAWN = "withdrawn", "withdrawn"
+    EXPIRED = "expired", "expired"
+
+    @classmethod
+    def known_to_outside(cls) -> frozenset[ReleaseStatus]:
+        """The statuses of a release that was published once."""
+        return frozenset({cls.PUBLISHED, cls.WITHDRAWN, cls.EXPIRED})
 
 
 class Trigger(models.TextChoices):

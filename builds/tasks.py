@@ -7,10 +7,12 @@ import os
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 from celery import current_app, shared_task
 from celery.signals import worker_ready, worker_shutdown
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -20,9 +22,13 @@ from builds import broker, pipeline
 from builds.choices import ReleaseStatus
 from builds.models import Build, Check, Release
 from builds.pipeline import Presence, Step, advance
+from builds.pipeline.scrub import MIB
 from builds.points import point
 
 logger = logging.getLogger(__name__)
+
+SCRUB_SECONDS = 300.0
+SCRUB_AGAIN_AFTER = timedelta(days=7)
 
 
 def enqueue(steps: Iterable[Step]) -> None:
@@ -125,6 +131,22 @@ def on_worker_ready(**_: object) -> None:
     """Look at once for what was lost while no worker was there."""
     with suppress(OperationalError):
         current_app.send_task("reconcile")
+
+
+@shared_task(name="collect")
+def collect() -> None:
+    """Remove what retention lets go."""
+    for _ in pipeline.collect(at=timezone.now()):
+        pass
+
+
+@shared_task(name="scrub")
+def scrub() -> None:
+    """Hash some of the stored files again."""
+    rate = settings.SCRUB_MIB_PER_SECOND * MIB
+    pipeline.scrub_some(
+        at=timezone.now(), rate=rate, seconds=SCRUB_SECONDS, again_after=SCRUB_AGAIN_AFTER
+    )
 
 
 def _send(step: Step) -> None:

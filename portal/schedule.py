@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from celery.schedules import crontab
+
 # A lease of 60 s and this make a dead worker's build lost within 75 s, and a flushed Redis is
 # filled again within 15 s. A tick that nobody took before the next one is dropped.
 RECONCILE_EVERY = timedelta(seconds=15)
@@ -25,4 +27,7 @@ TICKS: dict[str, dict[str, Any]] = {
         "schedule": timedelta(minutes=1),
         "options": {"expires": 60},
     },
+    "collect": {"task": "collect", "schedule": crontab(hour="4", minute="20")},
+    # Each time a few minutes of it, so that nothing waits for it; every file once a week.
+    "scrub": {"task": "scrub", "schedule": crontab(minute="40")},
 }

@@ -196,6 +196,12 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.mail_from(PORTAL_URL)
 WEBHOOK_NETWORKS = env.networks("WEBHOOK_NETWORKS")
 STALE_AFTER_DAYS = env.integer("STALE_AFTER_DAYS", 9, least=1)
 
+# Keeping: how long what may go still stays, and how fast stored files are hashed again
+
+COLLECT_GRACE_DAYS = env.integer("COLLECT_GRACE_DAYS", 7, least=1)
+COLLECT_FAILED_DAYS = env.integer("COLLECT_FAILED_DAYS", 2, least=1)
+SCRUB_MIB_PER_SECOND = env.integer("SCRUB_MIB_PER_SECOND", 50, least=1)
+
 # Logging: one line each, to standard error; the supervisor or journald keeps them.
 
 LOGGING = {

@@ -24,6 +24,7 @@ from builds.models import (
     Build,
     Channel,
     Check,
+    Damage,
     Head,
     NotAllowed,
     Release,
@@ -123,7 +124,14 @@ class ReleaseAdmin(ReadOnlyAdmin[Release]):
     search_fields = ["version", "revision"]
     date_hierarchy = "created_at"
     inlines = [BuildInline]
-    actions = ["withdraw_selected", "cancel_selected", "retry_selected", "roll_back_selected"]
+    actions = [
+        "withdraw_selected",
+        "cancel_selected",
+        "retry_selected",
+        "roll_back_selected",
+        "keep_selected",
+        "stop_keeping_selected",
+    ]
 
     @admin.display(description="release", ordering="version")
     def name(self, release: Release) -> str:
@@ -171,12 +179,30 @@ class ReleaseAdmin(ReadOnlyAdmin[Release]):
         """Go to the page that asks for the reason; one published release at a time."""
         return self._one(request, releases.published(), "admin:builds_release_rollback")  # type: ignore[attr-defined]
 
+    @admin.action(description="Keep for good …", permissions=["withdraw"])
+    def keep_selected(
+        self, request: HttpRequest, releases: QuerySet[Release]
+    ) -> HttpResponse | None:
+        """Go to the page that asks for the reason; one release at a time."""
+        return self._one(request, releases.published(), "admin:builds_release_keep")  # type: ignore[attr-defined]
+
+    @admin.action(description="Stop keeping", permissions=["withdraw"])
+    def stop_keeping_selected(self, request: HttpRequest, releases: QuerySet[Release]) -> None:
+        """Let the rules of their channels hold for them again."""
+        stopped = [
+            release
+            for release in releases.select_related("channel")
+            if pipeline.stop_keeping(release)
+        ]
+        self.message_user(request, f"{len(stopped)} no longer kept for good.")
+
     def get_urls(self) -> list[URLPattern]:
         """With the pages that ask for a reason."""
         own = [
             self._reason_path("withdraw", self.withdraw_view),
             self._reason_path("cancel", self.cancel_view),
             self._reason_path("rollback", self.roll_back_view),
+            self._reason_path("keep", self.keep_view),
         ]
         return [*own, *super().get_urls()]
 
@@ -206,6 +232,16 @@ class ReleaseAdmin(ReadOnlyAdmin[Release]):
             pipeline.roll_back(release, reason, by=_user(request), at=timezone.now())
 
         return self._with_reason(request, release, "Roll back to", roll_back)
+
+    def keep_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Keep a release's files for good."""
+        release = get_object_or_404(Release.objects.select_related("channel"), pk=pk)
+
+        def keep(reason: str) -> None:
+            if not pipeline.keep(release, reason, by=_user(request), at=timezone.now()):
+                raise NotAllowed(f"{release} can't be kept, or is kept already; nothing was done.")
+
+        return self._with_reason(request, release, "Keep", keep)
 
     def _reason_path(self, act: str, view: Callable[..., HttpResponse]) -> URLPattern:
         return path(
@@ -293,6 +329,14 @@ class CheckAdmin(ReadOnlyAdmin[Check]):
 
     list_display = ["name", "release", "verdict", "seconds", "accelerator", "finished_at"]
     list_filter = ["verdict", "name", "accelerator"]
+    list_select_related = ["release__channel"]
+
+
+@admin.register(Damage)
+class DamageAdmin(ReadOnlyAdmin[Damage]):
+    """Damage, to read: a scrub that finds the file right again takes it back."""
+
+    list_display = ["name", "release", "what", "found_at", "mended_at"]
     list_select_related = ["release__channel"]
 
 

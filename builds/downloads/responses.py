@@ -4,20 +4,39 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import Any, BinaryIO
+import logging
+import threading
+from typing import Any
 
+from django.db import DatabaseError
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
+from django.utils import timezone
 
 from builds.downloads.ranges import NotSatisfiable, Span, is_unchanged, requested_span
 from builds.models import Artifact
 from builds.storage import artifacts, content_type
 
+logger = logging.getLogger(__name__)
+
 IMMUTABLE = "public, max-age=31536000, immutable"
 MOVING = "no-cache"
 
 
+_NOTING = threading.Lock()
+
+
 class PartResponse(FileResponse):
     """A file, or a part of it, whose headers the view has set; servers may send by descriptor."""
+
+    def __init__(self, artifact: Artifact, span: Span) -> None:
+        super().__init__(artifacts().open_range(artifact.key, span.start, span.length))
+        self._artifact = artifact
+
+    def close(self) -> None:
+        """Note that the file was read, once all of it is sent."""
+        if not self.closed:
+            _note_read(self._artifact)
+        super().close()
 
     def set_headers(self, filelike: Any) -> None:
         """Guess nothing: an encoding guessed from .tar.gz would change what arrives."""
@@ -78,13 +97,21 @@ def _with_body(request: HttpRequest, artifact: Artifact, etag: str) -> HttpRespo
     if request.method == "HEAD":
         answer = HttpResponse()
     else:
-        answer = PartResponse(_open(artifact, span or Span(0, artifact.size)))
+        answer = PartResponse(artifact, span or Span(0, artifact.size))
     _set_span(answer, span, artifact.size)
     return answer
 
 
-def _open(artifact: Artifact, span: Span) -> BinaryIO:
-    return artifacts().open_range(artifact.key, span.start, span.length)
+def _note_read(artifact: Artifact) -> None:
+    """Retention waits for who reads; no reader ever waits for retention, or fails by it."""
+    if not _NOTING.acquire(blocking=False):
+        return  # a slow database holds up one thread at most; the next reader notes it
+    try:
+        artifact.note_read(at=timezone.now())
+    except DatabaseError as error:
+        logger.warning("could not note that %s was read: %s", artifact.key, error)
+    finally:
+        _NOTING.release()
 
 
 def _range_headers(request: HttpRequest) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 
 from builds.boot.addresses import base_url
 from builds.downloads.responses import IMMUTABLE, MOVING, file_response, plain, text_response
-from builds.models import Artifact, Channel, Release
+from builds.models import Artifact, Channel, Damage, Release
 from builds.pipeline import documents
 from builds.storage import artifacts
 
@@ -41,9 +41,7 @@ def release_file(request: HttpRequest, channel: str, version: str, name: str) ->
         release = artifact.release
         if not release.is_published:
             return _gone(request, release)
-        if name != artifact.name:
-            return _digest_line(request, artifact.sha256, artifact.name, IMMUTABLE)
-        return file_response(request, artifact, caching=IMMUTABLE)
+        return _artifact(request, artifact, name, IMMUTABLE)
     return _paper(request, channel, version, name)
 
 
@@ -56,23 +54,28 @@ def no_such_file(request: HttpRequest, rest: str) -> HttpResponseBase:
 
 def _moving(request: HttpRequest, channel: str, name: str) -> HttpResponseBase:
     # What differs from the immutable file of the same name comes first.
-    texts = documents.moving_files(channel) if _may_be_text(name) else {}
     plain_name = _without_suffix(name)
-    if plain_name in texts:
-        data = texts[plain_name]
+    data = documents.moving_file(channel, plain_name)
+    if data is not None:
         if name != plain_name:
             return _digest_line(request, documents.digest(data), plain_name, MOVING)
         return text_response(request, name, data, caching=MOVING)
     artifact = Artifact.objects.at_head(channel, plain_name)
     if artifact is None:
         return plain(f"There is no {name} in {channel}.", 404)
+    return _artifact(request, artifact, name, MOVING)
+
+
+def _artifact(
+    request: HttpRequest, artifact: Artifact, name: str, caching: str
+) -> HttpResponseBase:
+    """An artifact, or its digest; of a damaged one the digest only."""
     if name != artifact.name:
-        return _digest_line(request, artifact.sha256, artifact.name, MOVING)
-    return file_response(request, artifact, caching=MOVING)
-
-
-def _may_be_text(name: str) -> bool:
-    return _without_suffix(name) in documents.moving_names()
+        return _digest_line(request, artifact.sha256, artifact.name, caching)
+    damage = Damage.objects.of(artifact.release, name)
+    if damage is not None:
+        return _damaged(request, damage)
+    return file_response(request, artifact, caching=caching)
 
 
 def _paper(request: HttpRequest, channel: str, version: str, name: str) -> HttpResponseBase:
@@ -82,6 +85,9 @@ def _paper(request: HttpRequest, channel: str, version: str, name: str) -> HttpR
             continue
         if not release.is_published:
             return _gone(request, release)
+        damage = Damage.objects.of(release, name)
+        if damage is not None:
+            return _damaged(request, damage)
         data = artifacts().read(release.key(name))
         if data is not None:
             return text_response(request, name, data, caching=IMMUTABLE)
@@ -94,12 +100,27 @@ def _digest_line(request: HttpRequest, sha256: str, name: str, caching: str) -> 
 
 
 def _gone(request: HttpRequest, release: Release) -> HttpResponseBase:
-    reason = f"{release} was withdrawn: {release.reason}"
+    reason = f"{release} {_what_became(release)}"
     successor = release.successor()
     if successor is None:
         return plain(reason, 410)
     url = f"{base_url(request)}{successor.get_absolute_url()}"
     return plain(f"{reason}\nIn its place: {url}", 410, Link=f'<{url}>; rel="successor-version"')
+
+
+def _what_became(release: Release) -> str:
+    if release.is_expired:
+        days = release.days_kept
+        return f"was removed after {days} day{'' if days == 1 else 's'}: newer ones took its place."
+    return f"was withdrawn: {release.reason}"
+
+
+def _damaged(request: HttpRequest, damage: Damage) -> HttpResponseBase:
+    """No 503: iPXE would ask again and again; no bytes: they are known to be wrong."""
+    release = damage.release
+    page = f"{base_url(request)}{release.get_absolute_url()}"
+    text = f"{damage.name} of {release} is damaged in the storage and is not given out.\n{page}"
+    return plain(text, 410)
 
 
 def _without_suffix(name: str) -> str:

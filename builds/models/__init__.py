@@ -1,9 +1,10 @@
-"""The rows: channel, target, release, head, build, artifact, check, worker, event, delivery."""
+"""The rows: what is built, kept and told; a module each, its QuerySet beside its model."""
 
 from builds.models.artifact import Artifact
 from builds.models.build import MOST_ATTEMPTS, Build, LogChunk, pause
 from builds.models.channel import Channel, Target
 from builds.models.check import Check
+from builds.models.damage import Damage
 from builds.models.delivery import Attempt, Delivery
 from builds.models.lease import Leased, LeaseLost
 from builds.models.notice import Event
@@ -18,6 +19,7 @@ __all__ = [
     "Build",
     "Channel",
     "Check",
+    "Damage",
     "Delivery",
     "Event",
     "Head",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
@@ -10,6 +12,7 @@ from builds.choices import Role, Variant
 from builds.models.build import Build
 from builds.models.release import Release
 
+READ_NOTED_EVERY = timedelta(hours=1)
 DIGEST = r"\A[0-9a-f]{64}\Z"
 
 
@@ -48,6 +51,9 @@ class Artifact(models.Model):
     size = models.PositiveBigIntegerField(help_text="Bytes.")
     sha256 = models.CharField(max_length=64, validators=[RegexValidator(DIGEST)])
     created_at = models.DateTimeField(auto_now_add=True)
+    last_read_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="To the hour; retention waits for it."
+    )
 
     objects = ArtifactQuerySet.as_manager()
 
@@ -76,3 +82,8 @@ class Artifact(models.Model):
     def key(self) -> str:
         """Where it lies in the storage, which is also its immutable URL's path."""
         return self.release.key(self.name)
+
+    def note_read(self, *, at: datetime) -> None:
+        """Note that somebody has read it; writes at most once an hour."""
+        if self.last_read_at is None or self.last_read_at <= at - READ_NOTED_EVERY:
+            Artifact.objects.filter(pk=self.pk).update(last_read_at=at)

@@ -6,11 +6,11 @@ from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.urls import reverse
 
-from builds.choices import System, Variant
+from builds.choices import ReleaseStatus, System, Variant
 
 if TYPE_CHECKING:
     from builds.models.release import Release
@@ -40,6 +40,10 @@ class ChannelQuerySet(models.QuerySet["Channel"]):
     def for_first_start(self) -> ChannelQuerySet:
         """Those that an empty portal builds at once."""
         return self.active().filter(builds_at_first_start=True)
+
+    def with_history(self) -> ChannelQuerySet:
+        """Those of which something was published once."""
+        return self.filter(releases__status__in=ReleaseStatus.known_to_outside()).distinct()
 
     def default(self) -> Channel | None:
         """The channel that a visitor is shown first, None where there is none at all."""
@@ -91,6 +95,14 @@ class Channel(models.Model):
     end_of_life = models.DateField(
         null=True, blank=True, help_text="From this day on the branch gets no more updates."
     )
+    keep_last = models.PositiveSmallIntegerField(
+        default=12,
+        validators=[MinValueValidator(1)],
+        help_text="So many releases of each system are kept, however old.",
+    )
+    keep_days = models.PositiveSmallIntegerField(
+        default=90, help_text="Releases are kept for so many days, however many."
+    )
     builds_at_first_start = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -107,6 +119,10 @@ class Channel(models.Model):
             models.CheckConstraint(
                 name="channel_slot_weekday_is_a_day",
                 condition=models.Q(slot_weekday__gte=0, slot_weekday__lte=6),
+            ),
+            models.CheckConstraint(
+                name="channel_keeps_a_release",
+                condition=models.Q(keep_last__gte=1),
             ),
             models.UniqueConstraint(
                 name="one_default_channel",

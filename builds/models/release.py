@@ -18,6 +18,7 @@ from builds.choices import BuildStatus, EventKind, ReleaseStatus, System, Trigge
 from builds.models.channel import Channel
 from builds.models.lease import Leased, is_free, lease_end
 from builds.models.notice import Event
+from builds.models.retained import Retained, leaving
 from builds.points import point
 
 if TYPE_CHECKING:
@@ -97,10 +98,33 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
 
     def known_to_outside(self) -> ReleaseQuerySet:
         """Those that were published once: their names were given out."""
-        return self.filter(status__in=[ReleaseStatus.PUBLISHED, ReleaseStatus.WITHDRAWN])
+        return self.filter(status__in=ReleaseStatus.known_to_outside())
+
+    def holding_files(self) -> ReleaseQuerySet:
+        """Those whose files the storage should have, or has until retention has removed them."""
+        return self.filter(files_removed_at=None).exclude(status=ReleaseStatus.EXPIRED)
+
+    def marked(self) -> ReleaseQuerySet:
+        """The published ones that retention has found free to go."""
+        return self.filter(status=ReleaseStatus.PUBLISHED, marked_at__isnull=False)
+
+    def beside(self, release: Release) -> ReleaseQuerySet:
+        """The others in the same folder of the storage: those of other systems."""
+        same = self.filter(channel=release.channel, version=release.version)
+        return same.exclude(pk=release.pk)
+
+    def leaving(self, **before: datetime) -> ReleaseQuerySet:
+        """Those whose files may be deleted from the storage; see builds.models.retained."""
+        return self.filter(leaving(**before)).select_related("channel").order_by("pk")
+
+    def to_scrub(self, before: datetime | None) -> ReleaseQuerySet:
+        """The published ones, those first that were hashed longest ago; none hashed since."""
+        unread = Q() if before is None else Q(scrubbed_at=None) | Q(scrubbed_at__lte=before)
+        found = self.published().filter(unread).select_related("channel")
+        return found.order_by(models.F("scrubbed_at").asc(nulls_first=True), "pk")
 
 
-class Release(Leased):
+class Release(Leased, Retained):
     """One set of artifacts for one channel on one system.
 
     Its lease is held by who plans or publishes it.
@@ -144,6 +168,12 @@ class Release(Leased):
 
     reason = models.TextField(blank=True, help_text="Why it failed, was cancelled or withdrawn.")
     excerpt = models.TextField(blank=True, help_text="The part of the log that shows why.")
+    papers = models.JSONField(
+        default=dict, blank=True, editable=False, help_text="Digests of sums and manifest by name."
+    )
+    scrubbed_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When all its files were last hashed."
+    )
 
     created_at = models.DateTimeField(auto_now_add=True)
     pinned_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -174,7 +204,7 @@ class Release(Leased):
             ),
             models.CheckConstraint(
                 name="published_release_is_whole",
-                condition=~Q(status__in=[ReleaseStatus.PUBLISHED, ReleaseStatus.WITHDRAWN])
+                condition=~Q(status__in=sorted(ReleaseStatus.known_to_outside()))
                 | Q(version__isnull=False, sequence__isnull=False, published_at__isnull=False),
             ),
             models.UniqueConstraint(
@@ -383,6 +413,21 @@ class Release(Leased):
             finished_at=at,
         )
 
+    def note_papers(self, digests: dict[str, str]) -> None:
+        """Note the digests of the papers that were stored for this draft."""
+        self.write(Q(status=ReleaseStatus.DRAFT), papers=digests)
+        self.papers = digests
+
+    def note_scrubbed(self, *, at: datetime) -> None:
+        """Note that every file of it has been hashed."""
+        self._change(Q(), scrubbed_at=at)
+
+    def _lock_with_head(self) -> None:
+        # no_key: a head that is being moved to this row holds it by its key, and waits for nobody.
+        Release.objects.select_for_update(no_key=True).get(pk=self.pk)
+        heads = Head.objects.filter(channel_id=self.channel_id, system=self.system)
+        list(heads.select_for_update())
+
     def _change(self, held: Q, **fields: Any) -> bool:
         changed = Release.objects.filter(held, pk=self.pk).update(**fields)
         self.reread()
@@ -476,6 +521,7 @@ class HeadQuerySet(models.QuerySet["Head"]):
 
     def leave(self, release: Release, *, at: datetime) -> None:
         """Move the head off a release, to the newest published one that is left, or remove it."""
+        # Locked, so that the one before can't expire between being found and becoming the head.
         head = self.select_for_update().filter(release=release).first()
         if head is None:
             return

@@ -2,6 +2,7 @@
 
 from builds.pipeline.advance import Step, advance, note_sent
 from builds.pipeline.checks import run_check
+from builds.pipeline.collect import acts, collect, keep, stop_keeping
 from builds.pipeline.control import (
     before_head,
     cancel,
@@ -20,7 +21,10 @@ from builds.pipeline.publish import publish, write_moving
 from builds.pipeline.queues import Line, Place
 from builds.pipeline.reconcile import reconcile
 from builds.pipeline.regression import Regression, first_reds, regression
+from builds.pipeline.restore import restore
+from builds.pipeline.retention import lost_releases, orphans
 from builds.pipeline.run import builder, run
+from builds.pipeline.scrub import scrub, scrub_some
 from builds.pipeline.workers import Presence
 
 __all__ = [
@@ -29,29 +33,38 @@ __all__ = [
     "Presence",
     "Regression",
     "Step",
+    "acts",
     "advance",
     "before_head",
     "boot_script",
     "builder",
     "cancel",
+    "collect",
     "find_stale",
     "first_reds",
     "holding",
+    "keep",
+    "lost_releases",
     "moving_files",
     "note_sent",
     "notify",
+    "orphans",
     "pin",
     "publish",
     "publish_now",
     "reconcile",
     "refusal_to_retry",
     "regression",
+    "restore",
     "retry",
     "retry_variant",
     "roll_back",
     "run",
     "run_check",
+    "scrub",
+    "scrub_some",
     "seconds_to_next",
+    "stop_keeping",
     "trigger",
     "trigger_due",
     "withdraw",

@@ -6,14 +6,16 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.template.loader import render_to_string
 
 from builds.choices import Role, System
-from builds.models import Artifact, Head, Release
+from builds.models import Artifact, Build, Check, Head, Release
 
 MANIFEST_FORMAT = 1
+HISTORY_TIMES = ("published_at", "finished_at", "kept_at", "expired_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,11 @@ def manifest_name(system: str) -> str:
     return f"release-{system}.json"
 
 
+def is_manifest(name: str) -> bool:
+    """Whether a file's name is that of a manifest."""
+    return name in {manifest_name(system) for system in System}
+
+
 def script_name(system: str) -> str:
     """The name of the iPXE script of one system."""
     return f"netboot-{system}.ipxe"
@@ -44,6 +51,11 @@ def latest_name(system: str) -> str:
     return f"latest-{system}.json"
 
 
+def history_name() -> str:
+    """The name of the file that tells what became of each release of a channel."""
+    return "releases.json"
+
+
 def paper_names(system: str) -> frozenset[str]:
     """The names of the files beside the artifacts of one release."""
     return frozenset({sums_name(system), manifest_name(system)})
@@ -52,7 +64,7 @@ def paper_names(system: str) -> frozenset[str]:
 def moving_names() -> list[str]:
     """The names of all files that move with a channel's heads."""
     per_system = [name(system) for system in System for name in (latest_name, script_name)]
-    return ["SHA256SUMS", *per_system]
+    return ["SHA256SUMS", history_name(), *per_system]
 
 
 def sums(lines: Iterable[Line]) -> bytes:
@@ -84,14 +96,17 @@ def manifest(release: Release) -> bytes:
         "sequence": release.sequence,
         "revision": release.revision,
         "nar_hash": release.nar_hash,
-        "flake": _public_flake(release),
+        "flake": _public_ref(release.flake),
+        "overrides": {name: _public_ref(ref) for name, ref in release.overrides.items()},
+        "image_version": release.image_version,
+        "trigger": release.trigger,
+        "forced": release.forced,
+        "begun_at": _exact(release.created_at),
         "created_at": _instant(release.pinned_at),
         "sandboxed": release.sandboxed,
         "artifacts": [_artifact_record(artifact) for artifact in release.artifacts.all()],
-        "checks": [
-            {"name": check.name, "verdict": check.verdict, "accelerator": check.accelerator}
-            for check in release.checks.all()
-        ],
+        "builds": [_build_record(build) for build in release.builds.succeeded()],
+        "checks": [_check_record(check) for check in release.checks.all()],
     }
     return _canonical(record)
 
@@ -114,6 +129,19 @@ def latest_record(release: Release) -> bytes:
         ],
     }
     return _canonical(record)
+
+
+def history_record(channel: str) -> bytes | None:
+    """What became of each release of a channel that was published; None where none was.
+
+    What a manifest can't say because it changes: restoring reads it, so that what was withdrawn
+    stays withdrawn, and no version or number is given twice.
+    """
+    releases = Release.objects.known_to_outside().filter(channel__name=channel)
+    records = [_history_line(release) for release in releases.order_by("system", "sequence")]
+    if not records:
+        return None
+    return _canonical({"format": MANIFEST_FORMAT, "channel": channel, "releases": records})
 
 
 def boot_script(release: Release, *, moving: bool) -> bytes | None:
@@ -139,6 +167,19 @@ def boot_script(release: Release, *, moving: bool) -> bytes | None:
 
 def moving_files(channel: str) -> dict[str, bytes]:
     """Every small file that moves with a channel's heads, by its name."""
+    files = _files_of_heads(channel)
+    history = history_record(channel)
+    return files if history is None else files | {history_name(): history}
+
+
+def moving_file(channel: str, name: str) -> bytes | None:
+    """One of them; None where there is none of this name."""
+    if name == history_name():
+        return history_record(channel)
+    return _files_of_heads(channel).get(name) if name in moving_names() else None
+
+
+def _files_of_heads(channel: str) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     lines: list[Line] = []
     for head in Head.objects.with_files().filter(channel__name=channel):
@@ -175,13 +216,60 @@ def _artifact_record(artifact: Artifact) -> dict[str, Any]:
     }
 
 
-def _public_flake(release: Release) -> str:
-    """The pinned flake ref; of a folder on this machine only that it is one."""
-    return "path:" if release.flake.startswith("path:") else release.flake
+def _build_record(build: Build) -> dict[str, Any]:
+    return {
+        "variant": build.variant,
+        "attribute": build.attribute,
+        "attempt": build.attempt,
+        "derivation": build.derivation,
+        "store_path": build.store_path,
+        "closure_size": build.closure_size,
+        "kernel_version": build.kernel_version,
+        "kernel_params": build.kernel_params,
+        "sandboxed": build.sandboxed,
+        "builder_version": build.builder_version,
+        "stage_seconds": build.stage_seconds,
+        "started_at": _exact(build.started_at),
+        "finished_at": _exact(build.finished_at),
+    }
+
+
+def _check_record(check: Check) -> dict[str, Any]:
+    return {
+        "name": check.name,
+        "verdict": check.verdict,
+        "reason": check.reason,
+        "seconds": check.seconds,
+        "accelerator": check.accelerator,
+    }
+
+
+def _history_line(release: Release) -> dict[str, Any]:
+    return {
+        "system": release.system,
+        "version": release.version,
+        "sequence": release.sequence,
+        "revision": release.revision,
+        "status": release.status,
+        "trigger": release.trigger,
+        "reason": release.reason,
+        "kept": release.kept_reason if release.is_kept else None,
+        **{name: _exact(getattr(release, name)) for name in HISTORY_TIMES},
+    }
+
+
+def _public_ref(ref: str) -> str:
+    """A flake ref; of a folder on this machine only that it is one."""
+    return "path:" if ref.startswith("path:") else ref
 
 
 def _instant(at: Any) -> str | None:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ") if at else None
+
+
+def _exact(at: datetime | None) -> str | None:
+    """A time with all its digits, so that a restored row is the row that was lost."""
+    return at.isoformat() if at else None
 
 
 def _canonical(record: dict[str, Any]) -> bytes:

@@ -6,7 +6,7 @@ import logging
 from datetime import datetime, timedelta
 
 from builds.choices import Role, Variant
-from builds.models import Artifact, Build, Release
+from builds.models import Artifact, Build, LeaseLost, Release
 from builds.pipeline import documents
 from builds.pipeline.store import settle
 from builds.points import point
@@ -34,6 +34,9 @@ def publish(release: Release, *, at: datetime) -> bool:
         _prepare(release)
     except OSError as error:
         _wait(release, error, at)
+        return False
+    except LeaseLost:
+        logger.warning("%s is published by another worker; this one stops", release)
         return False
     point("publish: papers written")
     published = release.publish(at=at)
@@ -92,7 +95,7 @@ def write_script(release: Release) -> None:
 
 
 def write_papers(release: Release) -> None:
-    """Store the release's sums and manifest."""
+    """Store the release's sums and manifest, and note their digests. Raises LeaseLost."""
     papers = {
         documents.sums_name(release.system): documents.release_sums(release),
         documents.manifest_name(release.system): documents.manifest(release),
@@ -106,6 +109,7 @@ def write_papers(release: Release) -> None:
             # A publish that broke off before anybody could read it; a check has run since.
             release.beat()
             artifacts().replace(key, data)
+    release.note_papers({name: documents.digest(data) for name, data in papers.items()})
 
 
 def write_moving(channel: str) -> None:

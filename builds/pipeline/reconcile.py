@@ -34,7 +34,7 @@ def reconcile(*, at: datetime) -> list[Step]:
 
 def finish_moving() -> None:
     """Write what moves for channels whose publish or withdrawal broke off half-way."""
-    for channel in Channel.objects.filter(releases__published_at__isnull=False).distinct():
+    for channel in Channel.objects.with_history():
         try:
             if not is_told(channel.name):
                 logger.warning("finishing the publish of %s", channel)

@@ -1,10 +1,11 @@
 """Where artifacts lie: object keys, and writing once while hashing."""
 
-from builds.storage.base import AlreadyStored, ArtifactStorage, Stored, artifacts
+from builds.storage.base import AlreadyStored, ArtifactStorage, Stored, StoredFile, artifacts
 from builds.storage.bucket import BucketStorage
 from builds.storage.folder import FolderStorage
 from builds.storage.keys import (
     INCOMING,
+    ROOT,
     channel_key,
     content_type,
     is_file_name,
@@ -14,11 +15,13 @@ from builds.storage.keys import (
 
 __all__ = [
     "INCOMING",
+    "ROOT",
     "AlreadyStored",
     "ArtifactStorage",
     "BucketStorage",
     "FolderStorage",
     "Stored",
+    "StoredFile",
     "artifacts",
     "channel_key",
     "content_type",

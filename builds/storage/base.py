@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
@@ -26,6 +27,15 @@ Tick = Callable[[], None]
 
 def nothing() -> None:
     """What is done between two blocks where nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file as a listing shows it: its key, its bytes, and when it was written."""
+
+    key: str
+    size: int
+    modified_at: datetime
 
 
 class AlreadyStored(Exception):
@@ -75,6 +85,18 @@ class ArtifactStorage(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove what lies under the key, if anything does."""
+
+    def walk(self, folder: str) -> Iterator[StoredFile]:
+        """Every file below a folder; the files of one folder come one after another.
+
+        On S3 a large file's `modified_at` is when its upload began.
+        """
+
+    def drop_leftovers(self, *, before: datetime, only_list: bool = False) -> list[str]:
+        """Remove what writes that broke off before then have left; what it was, in words.
+
+        With `only_list` it stays.
+        """
 
 
 def artifacts() -> ArtifactStorage:

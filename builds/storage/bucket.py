@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -14,8 +15,16 @@ from storages.backends.s3 import S3Storage
 from urllib3.exceptions import HTTPError
 
 from builds.points import point
-from builds.storage.base import AlreadyStored, Stored, Tick, blocks, digest_of, nothing
-from builds.storage.keys import content_type
+from builds.storage.base import (
+    AlreadyStored,
+    Stored,
+    StoredFile,
+    Tick,
+    blocks,
+    digest_of,
+    nothing,
+)
+from builds.storage.keys import INCOMING, content_type
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -102,6 +111,41 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
     def local_path(self, key: str) -> Path | None:
         """See ArtifactStorage."""
         return None
+
+    def walk(self, folder: str) -> Iterator[StoredFile]:
+        """See ArtifactStorage."""
+        prefix = f"{folder}/" if folder else ""
+        pages = self._client.get_paginator("list_objects_v2")
+        with _asking(folder):
+            for page in pages.paginate(Bucket=self.bucket_name, Prefix=prefix):
+                for found in page.get("Contents", []):
+                    yield StoredFile(
+                        key=found["Key"], size=found["Size"], modified_at=found["LastModified"]
+                    )
+
+    def drop_leftovers(self, *, before: datetime, only_list: bool = False) -> list[str]:
+        """See ArtifactStorage."""
+        dropped = [
+            f"{left.key}, {left.size} bytes"
+            for left in self.walk(INCOMING)
+            if left.modified_at <= before
+        ]
+        if not only_list:
+            for left in dropped:
+                self.delete(left.partition(",")[0])
+        pages = self._client.get_paginator("list_multipart_uploads")
+        with _asking("its unfinished uploads"):
+            for page in pages.paginate(Bucket=self.bucket_name):
+                for upload in page.get("Uploads", []):
+                    if upload["Initiated"] > before:
+                        continue
+                    key, number = upload["Key"], upload["UploadId"]
+                    if not only_list:
+                        self._client.abort_multipart_upload(
+                            Bucket=self.bucket_name, Key=key, UploadId=number
+                        )
+                    dropped.append(f"unfinished upload of {key}")
+        return dropped
 
     def _put_in_parts(self, key: str, source: BinaryIO, tick: Tick) -> Stored:
         digest = hashlib.sha256()

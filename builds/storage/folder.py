@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -15,7 +16,15 @@ from django.core.files.storage import FileSystemStorage
 from whitenoise.responders import SlicedFile
 
 from builds.points import point
-from builds.storage.base import AlreadyStored, Stored, Tick, blocks, digest_of, nothing
+from builds.storage.base import (
+    AlreadyStored,
+    Stored,
+    StoredFile,
+    Tick,
+    blocks,
+    digest_of,
+    nothing,
+)
 from builds.storage.keys import INCOMING
 
 
@@ -89,6 +98,29 @@ class FolderStorage(FileSystemStorage):
         """See ArtifactStorage."""
         return self._path(key)
 
+    def walk(self, folder: str) -> Iterator[StoredFile]:
+        """See ArtifactStorage."""
+        root = self._path("")
+        for place, folders, names in os.walk(self._path(folder)):
+            folders[:] = sorted(name for name in folders if Path(place, name) != root / INCOMING)
+            for name in sorted(names):
+                path = Path(place, name)
+                with suppress(FileNotFoundError):  # deleted meanwhile
+                    yield _listed(path, root)
+
+    def drop_leftovers(self, *, before: datetime, only_list: bool = False) -> list[str]:
+        """See ArtifactStorage."""
+        dropped = []
+        for path in sorted(self._path(INCOMING).glob("*")):
+            with suppress(FileNotFoundError):  # its writer was faster
+                left = _listed(path, self._path(""))
+                if left.modified_at > before:
+                    continue
+                if not only_list:
+                    path.unlink()
+                dropped.append(f"{left.key}, {left.size} bytes")
+        return dropped
+
     def _write_once(self, key: str, source: BinaryIO, tick: Tick = nothing) -> Stored:
         target = self._path(key)
         with self._incoming() as part:
@@ -122,6 +154,15 @@ class FolderStorage(FileSystemStorage):
 
     def _path(self, key: str) -> Path:
         return Path(self.path(key))
+
+
+def _listed(path: Path, root: Path) -> StoredFile:
+    found = path.stat()
+    return StoredFile(
+        key=path.relative_to(root).as_posix(),
+        size=found.st_size,
+        modified_at=datetime.fromtimestamp(found.st_mtime, tz=UTC),
+    )
 
 
 def _copy(source: BinaryIO, part: Path, tick: Tick = nothing) -> Stored:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.urls import reverse
 
 from builds.choices import ReleaseStatus, System
-from builds.models import Channel, Head, Release
+from builds.models import Channel, Damage, Head, Release
 from builds.pipeline import Line, Regression, first_reds
 from builds.web import states, waiting
 from builds.web.failure import red_since
@@ -167,6 +167,7 @@ class _Found:
         self._drafts = {(draft.channel_id, draft.system): draft for draft in drafts}
         last = Release.objects.last_ended()
         self._last = {(release.channel_id, release.system): release for release in last}
+        self._damaged = set(Damage.objects.unmended().values_list("release", flat=True))
         self._recent: dict[_Key, list[Release]] = defaultdict(list)
         for release in Release.objects.ended_since(at - WEEKS * WEEK):
             self._recent[release.channel_id, release.system].append(release)
@@ -199,6 +200,8 @@ class _Found:
         making: Making | None,
         after: Aftermath | None,
     ) -> State:
+        if head is not None and head.pk in self._damaged:
+            return states.DAMAGED
         if head is not None and head.published_at is not None:
             old = self._at - head.published_at
             is_late = old > FRESH_FOR and not self._was_looked_at(head)
@@ -273,6 +276,8 @@ _ORDER = ("published", "failed", "withdrawn", "unchanged")
 def _outcome(release: Release) -> str:
     if release.was_skipped:
         return "unchanged"
+    if release.is_expired:
+        return "published"  # the week had its release
     return release.status if release.status in _ORDER else NOTHING
 
 

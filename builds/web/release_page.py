@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from builds.boot.addresses import base_url, immutable_url, paper_url
 from builds.boot.commands import BootCommand, boot_commands
-from builds.models import Artifact, Build, Release
+from builds.models import Artifact, Build, Damage, Release
 from builds.pipeline import Line, documents
 from builds.web import states
 from builds.web.build_page import StageStep, stage_steps
@@ -30,10 +30,11 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """One artifact; `url` is "" where its bytes can't be read."""
+    """One artifact; `url` is "" where its bytes can't be read, `damage` says what is wrong."""
 
     artifact: Artifact
     url: str
+    damage: str
 
     @property
     def anchor(self) -> str:
@@ -69,6 +70,7 @@ class ReleasePage:
     older: Release | None
     newer: Release | None
     successor: Release | None
+    damages: tuple[Damage, ...]
 
 
 def release_page(release: Release, request: HttpRequest, *, at: datetime) -> ReleasePage:
@@ -78,6 +80,7 @@ def release_page(release: Release, request: HttpRequest, *, at: datetime) -> Rel
     known = Release.objects.of(release.channel, release.system).known_to_outside()
     successor = release.successor()
     under_way = making(release, Line(at), at=at) if release.is_draft else None
+    damages = tuple(Damage.objects.unmended().filter(release=release))
     is_latest = release.is_published and successor is None
     return ReleasePage(
         release=release,
@@ -90,7 +93,7 @@ def release_page(release: Release, request: HttpRequest, *, at: datetime) -> Rel
             if release.is_published
             else ()
         ),
-        files=tuple(_file_row(artifact, release, base) for artifact in release.artifacts.all()),
+        files=_files(release, damages, base),
         papers=_papers(release, base) if release.is_published else (),
         builds=tuple(_build_row(build) for build in builds),
         inputs=tuple((name, public_ref(ref)) for name, ref in sorted(release.overrides.items())),
@@ -99,11 +102,18 @@ def release_page(release: Release, request: HttpRequest, *, at: datetime) -> Rel
         older=_older(release, known),
         newer=_newer(release, known),
         successor=successor,
+        damages=damages,
     )
 
 
-def _file_row(artifact: Artifact, release: Release, base: str) -> FileRow:
-    return FileRow(artifact, immutable_url(base, artifact) if release.is_published else "")
+def _files(release: Release, damages: Iterable[Damage], base: str) -> tuple[FileRow, ...]:
+    wrong = {damage.name: damage.what for damage in damages}
+    rows = []
+    for artifact in release.artifacts.all():
+        damage = wrong.get(artifact.name, "")
+        is_readable = release.is_published and not damage
+        rows.append(FileRow(artifact, immutable_url(base, artifact) if is_readable else "", damage))
+    return tuple(rows)
 
 
 def _papers(release: Release, base: str) -> tuple[Link, ...]:

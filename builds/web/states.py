@@ -63,6 +63,8 @@ class Making:
 PUBLISHED = State(Tone.GOOD, "disc", "published")
 FAILED = State(Tone.BAD, "square", "failed")
 WITHDRAWN = State(Tone.WARN, "cross", "withdrawn")
+EXPIRED = State(Tone.QUIET, "dash", "expired")
+DAMAGED = State(Tone.BAD, "square", "damaged")
 CANCELLED = State(Tone.QUIET, "dash", "cancelled")
 UNCHANGED = State(Tone.QUIET, "dash", "nothing new")
 NOT_YET = State(Tone.QUIET, "ring", "not built yet")
@@ -108,6 +110,7 @@ def release_state(release: Release) -> State:
         ReleaseStatus.PUBLISHED: PUBLISHED,
         ReleaseStatus.FAILED: FAILED,
         ReleaseStatus.WITHDRAWN: WITHDRAWN,
+        ReleaseStatus.EXPIRED: EXPIRED,
     }.get(ReleaseStatus(release.status), CANCELLED)
 
 

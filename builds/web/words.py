@@ -95,4 +95,5 @@ def sentence(text: str) -> str:
 
 def public_ref(ref: str) -> str:
     """A flake ref as the page shows it: of a folder on this machine only that it is one."""
-    return "a folder on this portal" if ref.startswith("path:/") else ref
+    is_folder = ref == "path:" or ref.startswith("path:/")
+    return "a folder on this portal" if is_folder else ref

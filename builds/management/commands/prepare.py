@@ -42,6 +42,9 @@ class Command(BaseCommand):
             self._say(f"sign in at /admin/ as admin with the password {password}")
             self._say("it is shown this once; manage.py changepassword admin sets another")
         Subscription.objects.ensure_admins()
+        if has_lost_releases():
+            self._say("the storage holds releases that the database does not know: stop the")
+            self._say("portal and run manage.py restore; no first build is made until then")
         for release in first_drafts():
             tasks.move_on(release)
         tasks.reconcile()
@@ -91,9 +94,17 @@ def make_admin() -> str:
     return password
 
 
+def has_lost_releases() -> bool:
+    """Whether building would come before restoring; a storage that is away stops no start."""
+    try:
+        return pipeline.lost_releases()
+    except OSError:
+        return False
+
+
 def first_drafts() -> list[Release]:
     """Drafts of the channels that an empty portal builds at once; none where there is a release."""
-    if Release.objects.exists():
+    if Release.objects.exists() or has_lost_releases():
         return []
     return [
         release

@@ -53,6 +53,19 @@ def rows() -> list[tuple[object, ...]]:
     ]
 
 
+def test_catalogue_says_how_long_releases_are_kept(file: Path) -> None:
+    catalogue.load(file)
+    assert Channel.objects.values_list("keep_last", "keep_days").get() == (12, 90)
+    file.write_text(f"{ONE}keep_last = 3\nkeep_days = 30\n")
+    catalogue.load(file, update=True)
+    assert Channel.objects.values_list("keep_last", "keep_days").get() == (3, 30)
+    Channel.objects.all().delete()
+    file.write_text(f"{ONE}keep_last = 0\n")
+    assert "line 8: channel one, keep_last" in refusal(file)
+    file.write_text(f"{ONE}keep_days = true\n")
+    assert "wants a whole number, not True" in refusal(file)
+
+
 def test_own_catalogue_loads_every_channel() -> None:
     loaded = catalogue.load(settings.BASE_DIR / "images" / "catalogue.toml")
 

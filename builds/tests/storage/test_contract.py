@@ -6,12 +6,14 @@ import hashlib
 import os
 import threading
 import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from builds.storage import INCOMING, AlreadyStored, FolderStorage, artifacts
+from builds.storage import INCOMING, AlreadyStored, BucketStorage, FolderStorage, artifacts
+from conftest import BUCKET
 
 MIB = 1024 * 1024
 
@@ -146,3 +148,70 @@ def test_deleting_twice_is_harmless(tmp_path: Path, key: str) -> None:
     artifacts().delete(key)
 
     assert not artifacts().exists(key)
+
+
+def test_walking_gives_every_file_of_a_folder_with_size_and_time(tmp_path: Path, key: str) -> None:
+    folder = key.rpartition("/")[0]
+    before = datetime.now(UTC) - timedelta(seconds=2)  # S3 tells whole seconds
+    artifacts().put_once(key, file_of(tmp_path, b"12345"))
+    artifacts().write_once(f"{folder}/deeper/sums", b"123")
+    artifacts().write_once(f"{folder}-2/sums", b"1")
+
+    files = list(artifacts().walk(folder))
+
+    assert {file.key: file.size for file in files} == {key: 5, f"{folder}/deeper/sums": 3}
+    after = datetime.now(UTC) + timedelta(seconds=2)
+    assert all(before <= file.modified_at <= after for file in files)
+
+
+def test_walking_what_is_not_there_gives_nothing(key: str) -> None:
+    assert list(artifacts().walk(key)) == []
+
+
+def test_files_of_one_folder_come_one_after_another(key: str) -> None:
+    folder = key.rpartition("/")[0]
+    for name in ("1/a", "1-2/a", "1/b", "1.5/a", "1-2/b", "sums", "1/c"):
+        artifacts().write_once(f"{folder}/{name}", b"x")
+
+    keys = [file.key.removeprefix(f"{folder}/") for file in artifacts().walk(folder)]
+
+    folders = [key.rpartition("/")[0] for key in keys if "/" in key]
+    assert len(folders) == 6
+    changes = [name for name, before in zip(folders[1:], folders, strict=False) if name != before]
+    assert len(changes) == 2
+
+
+def test_walk_over_more_than_one_page_misses_nothing(key: str) -> None:
+    folder = key.rpartition("/")[0]
+    for number in range(1010):
+        artifacts().write_once(f"{folder}/{number:04}", b"x")
+
+    assert len(list(artifacts().walk(folder))) == 1010
+
+
+def test_leftover_of_a_write_that_broke_off_goes_when_it_is_old(
+    storage_kind: str, storage_folder: Path, key: str
+) -> None:
+    leave_half_a_file(storage_kind, storage_folder, key)
+    now = datetime.now(UTC)
+
+    young = artifacts().drop_leftovers(before=now - timedelta(hours=1))
+    listed = artifacts().drop_leftovers(before=now + timedelta(seconds=2), only_list=True)
+    old = artifacts().drop_leftovers(before=now + timedelta(seconds=2))
+    again = artifacts().drop_leftovers(before=now + timedelta(seconds=2))
+
+    assert [len(young), len(listed), len(old), len(again)] == [0, 1, 1, 0]
+    assert listed == old
+
+
+def leave_half_a_file(kind: str, folder: Path, key: str) -> None:
+    """What a writer leaves that is killed half-way."""
+    if kind == "folder":
+        (folder / ".incoming").mkdir(parents=True)
+        (folder / ".incoming" / "tmpabc").write_bytes(b"half a fi")
+        return
+    storage = artifacts()
+    assert isinstance(storage, BucketStorage)
+    client = storage._client
+    upload = client.create_multipart_upload(Bucket=BUCKET, Key=key)["UploadId"]
+    client.upload_part(Bucket=BUCKET, Key=key, UploadId=upload, PartNumber=1, Body=b"half a fi")

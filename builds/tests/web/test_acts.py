@@ -191,7 +191,7 @@ def test_acts_on_releases_want_their_permission(client: Client) -> None:
     user = UserFactory(is_staff=True)
     user.user_permissions.add(Permission.objects.get(codename="view_release"))
     client.force_login(user)
-    for act in ("withdraw", "cancel"):
+    for act in ("withdraw", "cancel", "keep"):
         url = reverse(f"admin:builds_release_{act}", args=[release.pk])
         assert client.post(url, {"reason": "because"}).status_code == 403
     release.refresh_from_db()
@@ -238,6 +238,8 @@ def test_channel_with_a_bad_name_is_refused_in_the_admin(as_admin: Client) -> No
         "checks": "[]",
         "slot_weekday": 6,
         "slot_time": "03:00",
+        "keep_last": 12,
+        "keep_days": 90,
         "targets-TOTAL_FORMS": 0,
         "targets-INITIAL_FORMS": 0,
     }

@@ -1,0 +1,201 @@
+"""Retention: mark what its channel lets go, wait, look again, stop giving it out, delete it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+
+from builds.models import Channel, Head, Release
+from builds.pipeline.documents import is_manifest
+from builds.pipeline.publish import is_told, write_moving
+from builds.pipeline.retention import ORPHAN_AGE, is_orphan, names_in, orphans
+from builds.storage import ROOT, artifacts
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+logger = logging.getLogger(__name__)
+
+# A download that began just before a release expired has this long to end.
+DOWNLOAD_TIME = timedelta(days=1)
+UNREAD_FOR = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One thing to do: a word for it, what it is done to, why, and the doing.
+
+    Doing it looks again whether it is still right; it may be done twice or break off anywhere.
+    """
+
+    word: str
+    what: str
+    why: str
+    do: Callable[[], bool]
+
+    def __str__(self) -> str:
+        return f"{self.word} {self.what}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What the storage did not let happen; the next run does it again."""
+
+    what: str
+    error: OSError
+
+    def __str__(self) -> str:
+        return f"could not {self.what}: {self.error}"
+
+
+def collect(*, at: datetime, channel: Channel | None = None) -> Iterator[Act | Failure]:
+    """Do what is to be done, act by act; yields each that was done or failed."""
+    for act in acts(at=at, channel=channel):
+        try:
+            done = act.do()
+        except OSError as error:
+            logger.warning("collect: could not %s %s: %s", act.word, act.what, error)
+            yield Failure(f"{act.word} {act.what}", error)
+            continue
+        if done:
+            logger.info("collect: %s", act)
+            yield act
+
+
+def acts(*, at: datetime, channel: Channel | None = None) -> Iterator[Act]:
+    """What is to be done now, of one channel or of all, in its order.
+
+    Raises OSError where the storage can't be listed.
+    """
+    for each in [channel] if channel else Channel.objects.all():
+        yield from _markings(each, at)
+        yield from _expiries(each, at)
+    yield from _removals(channel, at)
+    yield from _orphans(channel, at)
+    if channel is None:
+        yield from _leftovers(at)
+
+
+def keep(release: Release, reason: str, *, by: User | None, at: datetime) -> bool:
+    """Keep a release's files for good, and let the storage know for a restore."""
+    is_news = release.keep(reason, by=by, at=at)
+    if is_news:
+        write_moving(release.channel.name)
+    return is_news
+
+
+def stop_keeping(release: Release) -> bool:
+    """Let its channel's rules hold for it again, and let the storage know for a restore."""
+    is_news = release.stop_keeping()
+    if is_news:
+        write_moving(release.channel.name)
+    return is_news
+
+
+def let_go(channel: Channel, system: str, *, at: datetime) -> list[Release]:
+    """The published releases that the channel's rules no longer hold.
+
+    The last `keep_last` stay, and all of the last `keep_days`, the head, and what is kept.
+    """
+    head = Head.objects.of(channel.name, system)
+    published = Release.objects.of(channel, system).published().select_related("channel")
+    oldest = at - timedelta(days=channel.keep_days)
+    return [
+        release
+        for release in published[channel.keep_last :]
+        if release.published_at is not None
+        and release.published_at <= oldest
+        and not release.is_kept
+        and (head is None or head.release_id != release.pk)
+    ]
+
+
+def _markings(channel: Channel, at: datetime) -> Iterator[Act]:
+    systems = channel.releases.published().values_list("system", flat=True)
+    free = [
+        release
+        for system in sorted(set(systems.order_by()))
+        for release in let_go(channel, system, at=at)
+    ]
+    grace = f"it expires in {settings.COLLECT_GRACE_DAYS} days"
+    for release in free:
+        if release.marked_at is None:
+            yield Act("mark", str(release), grace, partial(release.mark, at=at))
+    for release in channel.releases.marked().exclude(pk__in=[release.pk for release in free]):
+        yield Act("unmark", str(release), "its channel keeps it after all", release.unmark)
+
+
+def _expiries(channel: Channel, at: datetime) -> Iterator[Act]:
+    marked_before = at - timedelta(days=settings.COLLECT_GRACE_DAYS)
+    ripe = channel.releases.marked().filter(marked_at__lte=marked_before)
+    for release in ripe.exclude(artifacts__last_read_at__gt=at - UNREAD_FOR):
+        why = f"marked since {release.marked_at:%Y-%m-%d}; its files go a day later"
+        yield Act("expire", str(release), why, partial(_expire, release, marked_before, at))
+
+
+def _expire(release: Release, marked_before: datetime, at: datetime) -> bool:
+    """Look again, then give it out no more; only then may its files go."""
+    channel = Channel.objects.get(pk=release.channel_id)
+    if release not in let_go(channel, release.system, at=at):
+        return False
+    if not release.expire(marked_before=marked_before, unread_since=at - UNREAD_FOR, at=at):
+        return False
+    write_moving(channel.name)
+    return True
+
+
+def _removals(channel: Channel | None, at: datetime) -> Iterator[Act]:
+    leaving = Release.objects.leaving(
+        expired_before=at - DOWNLOAD_TIME,
+        failed_before=at - timedelta(days=settings.COLLECT_FAILED_DAYS),
+        withdrawn_before=at - timedelta(days=settings.COLLECT_GRACE_DAYS),
+    )
+    for release in leaving.filter(channel=channel) if channel else leaving:
+        why = f"it is {release.get_status_display()}"
+        yield Act("remove files of", str(release), why, partial(_remove, release, at))
+
+
+def _remove(release: Release, at: datetime) -> bool:
+    """Delete a release's files, once the storage says so itself; then note that they are gone.
+
+    Logs of builds stay: they belong to the record.
+    """
+    channel = release.channel.name
+    if not is_told(channel):
+        write_moving(channel)
+    shared = names_in(Release.objects.beside(release).holding_files())
+    # Without its manifest nobody takes what is left for a whole release.
+    for name in sorted(names_in([release]) - shared, key=lambda name: not is_manifest(name)):
+        artifacts().delete(release.key(name))
+    return release.note_removed(at=at)
+
+
+def _orphans(channel: Channel | None, at: datetime) -> Iterator[Act]:
+    folder = f"{ROOT}/{channel.name}" if channel else ROOT
+    for key in orphans(at=at, folder=folder):
+        yield Act("delete", key, "nothing names it", partial(_delete_orphan, key))
+
+
+def _delete_orphan(key: str) -> bool:
+    if not is_orphan(key):
+        return False
+    artifacts().delete(key)
+    return True
+
+
+def _leftovers(at: datetime) -> Iterator[Act]:
+    before = at - ORPHAN_AGE
+    left = artifacts().drop_leftovers(before=before, only_list=True)
+    if left:
+        why = "the writes broke off"
+        yield Act("drop", ", ".join(left), why, partial(_drop_leftovers, before))
+
+
+def _drop_leftovers(before: datetime) -> bool:
+    return bool(artifacts().drop_leftovers(before=before))

@@ -1,0 +1,146 @@
+"""What the storage tells of releases: manifests, and the files that move, read with suspicion."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from builds.choices import ReleaseStatus, System
+from builds.pipeline import documents
+from builds.pipeline.scrub import Expected, difference
+from builds.storage import ROOT, artifacts, channel_key, release_key
+
+
+class Refused(Exception):
+    """Something in the storage can't be taken for what it says; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrored:
+    """A release that the storage has a manifest of; `modified_at` is when that was written."""
+
+    channel: str
+    version: str
+    system: System
+    modified_at: datetime
+    data: bytes
+    manifest: dict[str, Any]
+
+    def key(self, name: str) -> str:
+        """Where a file of it lies; raises ValueError for what can't be a name."""
+        return release_key(self.channel, self.version, name)
+
+    @property
+    def sums(self) -> bytes:
+        """Its sums file as the manifest has it."""
+        lines = (
+            documents.Line(each["sha256"], each["name"]) for each in self.manifest["artifacts"]
+        )
+        return documents.sums(lines)
+
+    @property
+    def papers(self) -> dict[str, str]:
+        """The digests of its papers."""
+        return {
+            documents.sums_name(self.system): documents.digest(self.sums),
+            documents.manifest_name(self.system): documents.digest(self.data),
+        }
+
+
+@dataclass(slots=True)
+class Shelf:
+    """What the storage has of one channel: keys of manifests with their times."""
+
+    channel: str
+    manifests: list[tuple[str, datetime]] = field(default_factory=list)
+
+    def history(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """What became of its releases, by system and version; empty where that is not told."""
+        record = _moving(self.channel, documents.history_name())
+        return {(each["system"], each["version"]): each for each in record.get("releases", [])}
+
+    def latest(self, system: System) -> dict[str, Any]:
+        """The record of the latest release; empty where that is not told."""
+        return _moving(self.channel, documents.latest_name(system))
+
+
+def shelves() -> list[Shelf]:
+    """Every channel's part of the storage that holds a release, or tells of one."""
+    found: dict[str, Shelf] = {}
+    for file in artifacts().walk(ROOT):
+        channel, _, rest = file.key.removeprefix(f"{ROOT}/").partition("/")
+        version, _, name = rest.rpartition("/")
+        if version and documents.is_manifest(name):
+            found.setdefault(channel, Shelf(channel)).manifests.append((file.key, file.modified_at))
+        elif rest == documents.history_name():
+            found.setdefault(channel, Shelf(channel))
+    return [found[channel] for channel in sorted(found)]
+
+
+def read(shelf: Shelf) -> Iterator[Mirrored | Refused]:
+    """The releases of one channel, the oldest of each system first."""
+    read_well: list[Mirrored] = []
+    for key, modified_at in shelf.manifests:
+        try:
+            read_well.append(_read(key, modified_at))
+        except (Refused, ValueError, KeyError, TypeError, AttributeError) as error:
+            yield Refused(f"{key}: {error}")
+    yield from sorted(read_well, key=lambda each: (each.system, each.manifest["sequence"]))
+
+
+def check_files(release: Mirrored) -> None:
+    """Raises Refused where a file is not what the manifest says, OSError where it can't be read."""
+    sums = artifacts().read(release.key(documents.sums_name(release.system)))
+    if sums != release.sums:
+        raise Refused("its sums file and its manifest do not agree")
+    for each in release.manifest["artifacts"]:
+        file = Expected(each["name"], each["sha256"], each["size"])
+        wrong = difference(release.key(file.name), file, lambda _size: None)
+        if wrong:
+            raise Refused(f"{file.name}: {wrong}")
+
+
+def status_of(line: dict[str, Any] | None) -> ReleaseStatus:
+    """What became of a release; where the storage does not tell, it is published."""
+    status = ReleaseStatus(line["status"]) if line else ReleaseStatus.PUBLISHED
+    if status not in ReleaseStatus.known_to_outside():
+        raise Refused(f"its status can't be {status}")
+    return status
+
+
+def time_of(text: str | None) -> datetime | None:
+    """A time as the records write it; raises ValueError."""
+    if text is None:
+        return None
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return at
+
+
+def _read(key: str, modified_at: datetime) -> Mirrored:
+    channel, version, name = key.removeprefix(f"{ROOT}/").split("/")
+    data = artifacts().read(key) or b""
+    manifest = json.loads(data)
+    system = System(manifest["system"])
+    if manifest["format"] != documents.MANIFEST_FORMAT:
+        raise Refused(f"its format {manifest['format']} is not known")
+    said = (manifest["channel"], manifest["version"], documents.manifest_name(system))
+    if said != (channel, version, name):
+        raise Refused("it is the manifest of another release")
+    int(manifest["sequence"])
+    for each in manifest["artifacts"]:
+        release_key(channel, version, each["name"])
+    return Mirrored(channel, version, system, modified_at, data, manifest)
+
+
+def _moving(channel: str, name: str) -> dict[str, Any]:
+    data = artifacts().read(channel_key(channel, name))
+    try:
+        record = json.loads(data) if data else {}
+    except ValueError as error:
+        raise Refused(f"{name} of {channel} can't be read: {error}") from error
+    return record if isinstance(record, dict) else {}
