@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from builds.storage import AlreadyStored, artifacts
+from builds.storage import AlreadyStored, artifacts, staging_key
 
 MIB = 1024 * 1024
 
@@ -122,3 +122,21 @@ def test_deleting_twice_is_harmless(tmp_path: Path, key: str) -> None:
     artifacts().delete(key)
 
     assert not artifacts().exists(key)
+
+
+def test_settled_file_has_its_last_key_alone_and_settling_again_does_nothing(
+    tmp_path: Path, key: str
+) -> None:
+    staged = staging_key(7, "initrd")
+    artifacts().put_once(staged, file_of(tmp_path, b"initrd"))
+
+    artifacts().settle(staged, key)
+    artifacts().settle(staged, key)
+
+    assert artifacts().read(key) == b"initrd"
+    assert not artifacts().exists(staged)
+
+
+def test_settling_what_is_nowhere_says_so(key: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        artifacts().settle(staging_key(8, "initrd"), key)
