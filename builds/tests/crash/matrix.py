@@ -156,7 +156,7 @@ def sample(every: Iterable[Case], kills: int) -> list[Case]:
         if not seen:  # every one is there: once more around, at other moments
             chosen += breaking[: kills - len(chosen)]
     mixed = chosen + others[: max(8, kills // 4)]
-    random.Random(kills).shuffle(mixed)  # noqa: S311 - a run that is cut short has all kinds
+    random.Random(kills).shuffle(mixed)
     return mixed
 
 
