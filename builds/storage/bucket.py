@@ -28,7 +28,7 @@ from builds.storage.keys import INCOMING, content_type
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef
 
 PART_SIZE = 16 * 1024 * 1024
 TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
@@ -64,13 +64,17 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
         return stored
 
     def settle(self, staged: str, key: str) -> None:
-        """See ArtifactStorage. The storage copies by itself; a copy appears whole."""
-        if not self.exists(staged):
-            if self.exists(key):
-                return
+        """See ArtifactStorage. The storage copies by itself; a copy appears whole.
+
+        What is there already is not copied again: another worker may be removing the source.
+        """
+        size, there = self._size(staged), self._size(key)
+        if size is None and there is None:
             raise FileNotFoundError(staged)
-        with _asking(key):
-            self._client.copy({"Bucket": self.bucket_name, "Key": staged}, self.bucket_name, key)
+        if size is not None and size != there:
+            with _asking(key):
+                source: CopySourceTypeDef = {"Bucket": self.bucket_name, "Key": staged}
+                self._client.copy(source, self.bucket_name, key)
         point("settle: under both keys")
         self.delete(staged)
 
@@ -82,12 +86,16 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
 
     def exists(self, name: str) -> bool:
         """See ArtifactStorage."""
+        return self._size(name) is not None
+
+    def _size(self, key: str) -> int | None:
+        """The bytes that lie under a key, None where nothing does."""
         try:
-            with _asking(name):
-                self._client.head_object(Bucket=self.bucket_name, Key=name)
+            with _asking(key):
+                head = self._client.head_object(Bucket=self.bucket_name, Key=key)
         except FileNotFoundError:
-            return False
-        return True
+            return None
+        return head["ContentLength"]
 
     def delete(self, name: str) -> None:
         """See ArtifactStorage."""

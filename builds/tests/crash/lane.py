@@ -21,14 +21,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from builds.tests.crash.matrix import IN_TRANSACTION, Case, Result
-from builds.tests.crash.world import World
+from builds.tests.crash.world import MARK, World
 
 DEADLINE = 25.0
 OUTAGE = 1.0
 LOOK_EVERY = 0.4
 PAUSE = 3.0  # seconds, longer than a lease
 SLOT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
-MARK = "CRASH_MARK"
 
 
 def main(folder: Path, database: str, port: int, s3: dict[str, str]) -> None:

@@ -141,7 +141,7 @@ def cases(*, database: str, bucket: bool, seed: int) -> list[Case]:
 def sample(every: Iterable[Case], kills: int) -> list[Case]:
     """So many kills and pauses out of all, each point at least once where that fits, then faults.
 
-    One in eight of what it gives is another fault.
+    A quarter as many other faults come with them.
     """
     every = list(every)
     breaking = [case for case in every if case.fault in KILLS]
@@ -155,7 +155,9 @@ def sample(every: Iterable[Case], kills: int) -> list[Case]:
                 chosen.append(case)
         if not seen:  # every one is there: once more around, at other moments
             chosen += breaking[: kills - len(chosen)]
-    return chosen + others[: max(8, kills // 4)]
+    mixed = chosen + others[: max(8, kills // 4)]
+    random.Random(kills).shuffle(mixed)
+    return mixed
 
 
 def table(results: list[Result]) -> str:

@@ -47,19 +47,6 @@ def test_broken_anywhere_a_release_is_published_once_and_whole(
     assert not [result for result in results if result["wrong"]]
 
 
-def test_storage_that_refuses_hangs_or_breaks_off_delays_a_release_and_no_more(
-    tmp_path: Path, s3_server: str
-) -> None:
-    from conftest import ACCESS_KEY, SECRET_KEY  # noqa: PLC0415
-
-    port = s3_server.rpartition(":")[2]
-    keys = {"port": port, "access_key": ACCESS_KEY, "secret_key": SECRET_KEY}
-
-    results = play(tmp_path, "--s3", json.dumps(keys), "--kills", "4", "--lanes", "3")
-
-    assert {result["case"]["fault"] for result in results} >= set(matrix.STORAGE_FAULTS)
-
-
 def test_every_bug_that_is_put_in_turns_the_matrix_red(tmp_path: Path) -> None:
     results = play(tmp_path, "--bugs")
 

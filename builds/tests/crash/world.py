@@ -20,6 +20,7 @@ USER = "portal"
 
 
 Words = list[str | Path]
+MARK = "CRASH_MARK"  # in the environment of the workers and of all that they start
 
 
 class Redis:
@@ -53,7 +54,10 @@ class Redis:
         ]
         words += ["--dir", str(self._folder)]
         process = subprocess.Popen(
-            [program(), *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [program(), *words],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=_unmarked(),
         )
         wait_for(self.socket.exists)
         return process
@@ -123,6 +127,7 @@ class Postgresql:
                 [*self._user, self._binaries / "postgres", "-D", self._folder / "data", *options],
                 stdout=log,
                 stderr=log,
+                env=_unmarked(),
             )
         ask: Words = [self._binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self._port)]
         wait_for(lambda: subprocess.run([*ask, "-U", USER], check=False).returncode == 0)
@@ -202,6 +207,10 @@ class World:
     def close(self) -> None:
         self.redis.stop()
         self.database.stop()
+
+
+def _unmarked() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != MARK}
 
 
 def wait_for(condition: object, seconds: float = 20.0) -> None:

@@ -12,7 +12,14 @@ from typing import Any
 
 import pytest
 
-from builds.storage import INCOMING, AlreadyStored, BucketStorage, FolderStorage, artifacts
+from builds.storage import (
+    INCOMING,
+    AlreadyStored,
+    BucketStorage,
+    FolderStorage,
+    artifacts,
+    staging_key,
+)
 from conftest import BUCKET
 
 MIB = 1024 * 1024
@@ -215,3 +222,21 @@ def leave_half_a_file(kind: str, folder: Path, key: str) -> None:
     client = storage._client
     upload = client.create_multipart_upload(Bucket=BUCKET, Key=key)["UploadId"]
     client.upload_part(Bucket=BUCKET, Key=key, UploadId=upload, PartNumber=1, Body=b"half a fi")
+
+
+def test_settled_file_has_its_last_key_alone_and_settling_again_does_nothing(
+    tmp_path: Path, key: str
+) -> None:
+    staged = staging_key(7, "initrd")
+    artifacts().put_once(staged, file_of(tmp_path, b"initrd"))
+
+    artifacts().settle(staged, key)
+    artifacts().settle(staged, key)
+
+    assert artifacts().read(key) == b"initrd"
+    assert not artifacts().exists(staged)
+
+
+def test_settling_what_is_nowhere_says_so(key: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        artifacts().settle(staging_key(8, "initrd"), key)
