@@ -15,7 +15,12 @@ import pytest
 
 from conftest import free_port
 
-SUITES = ["builds/tests/models", "builds/tests/pipeline", "builds/tests/retention"]
+SUITES = [
+    "builds/tests/models",
+    "builds/tests/pipeline",
+    "builds/tests/retention",
+    "builds/tests/databases/races.py",
+]
 
 
 @pytest.fixture(scope="module")
