@@ -15,7 +15,10 @@ import pytest
 
 from conftest import free_port
 
-SUITES = [f"builds/tests/{suite}" for suite in ("models", "pipeline", "notices", "retention")]
+SUITES = [
+    *(f"builds/tests/{suite}" for suite in ("models", "pipeline", "notices", "retention")),
+    "builds/tests/databases/races.py",
+]
 
 
 @pytest.fixture(scope="module")

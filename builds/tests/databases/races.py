@@ -1,0 +1,67 @@
+"""Acts that meet on one row; SQLite lets one writer in at a time, so these want PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from builds.choices import ReleaseStatus
+from builds.models import Head, Release
+from builds.tests.models.rows import channel, published
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+NOW = timezone.now()
+FAR = NOW + timedelta(days=99)
+
+
+def both(*acts: Callable[[], bool]) -> list[object]:
+    """Do acts at the same moment; what each gave, or the error that it met."""
+    gate = threading.Barrier(len(acts))
+    answers: list[object] = [None] * len(acts)
+
+    def run(number: int) -> None:
+        try:
+            gate.wait()
+            answers[number] = acts[number]()
+        except Exception as error:  # noqa: BLE001 - the test says what it wants instead
+            answers[number] = error
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=[number]) for number in range(len(acts))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+@pytest.mark.parametrize("act", ["withdraw the head", "withdraw it", "keep it"])
+def test_release_that_expires_while_something_else_is_done_is_one_or_the_other(act: str) -> None:
+    for number in range(15):
+        of = channel(f"demo{number}")
+        old, head = published(of, "1"), published(of, "2")
+        Release.objects.filter(pk=old.pk).update(marked_at=NOW)
+        old, again = Release.objects.get(pk=old.pk), Release.objects.get(pk=old.pk)
+        other: Callable[[], bool] = {
+            "withdraw the head": lambda head=head: head.withdraw("it eats disks", at=NOW),
+            "withdraw it": lambda again=again: again.withdraw("it eats disks", at=NOW),
+            "keep it": lambda again=again: again.keep("it is needed", by=None, at=NOW),
+        }[act]
+
+        def expire(old: Release = old) -> bool:
+            return old.expire(marked_before=FAR, unread_since=FAR, at=NOW)
+
+        answers = both(expire, other)
+
+        assert all(isinstance(answer, bool) for answer in answers), answers
+        if act != "withdraw the head":
+            assert sorted(map(bool, answers)) == [False, True]
+        at_head = Head.objects.filter(channel=of).values_list("release__status", flat=True)
+        assert set(at_head) <= {ReleaseStatus.PUBLISHED}
