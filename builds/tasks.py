@@ -45,10 +45,11 @@ def plan(release_id: int) -> None:
 
 @shared_task(name="build")
 def build(build_id: int) -> None:
-    """Build one variant."""
+    """Build one variant, and put its log away."""
     row = Build.objects.with_release().get(pk=build_id)
     pipeline.run(row, pipeline.builder(), worker=_worker())
     move_on(_fresh(row.release_id))
+    pipeline.archive_log(row)
 
 
 @shared_task(name="check")
@@ -80,6 +81,7 @@ def reconcile() -> None:
     """Find what was lost and move it on."""
     steps = pipeline.reconcile(at=timezone.now())
     enqueue(step for step in steps if not _is_waiting(step, steps))
+    pipeline.archive_logs(at=timezone.now())
 
 
 def _send(step: Step) -> None:

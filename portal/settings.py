@@ -167,7 +167,13 @@ NIX_PROGRAM = env.text("NIX_PROGRAM", "nix")
 NIX_OFFLINE = env.boolean("NIX_OFFLINE", default=False)
 BUILD_TIME_LIMIT = env.integer("BUILD_TIME_LIMIT", 6 * 3600, least=1)
 BUILD_SILENCE_LIMIT = env.integer("BUILD_SILENCE_LIMIT", 3600, least=1)
+BUILD_LOG_LIMIT = env.integer("BUILD_LOG_LIMIT", 256 * 1024**2, least=1024**2)  # bytes
 BOOT_TIME_LIMIT = env.integer("BOOT_TIME_LIMIT", 300, least=1)
+
+# Watching: each watcher of a live log holds a thread of its web process, of which gunicorn has 256;
+# those past this many in a process are asked to poll.
+
+WATCHERS_MOST = env.integer("WATCHERS_MOST", 200, least=1)
 
 # Logging: one line each, to standard error; the supervisor or journald keeps them.
 

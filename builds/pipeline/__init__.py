@@ -1,6 +1,7 @@
 """The way of a release: plan, build, store, check, publish."""
 
 from builds.pipeline.advance import Step, advance, note_sent
+from builds.pipeline.archive import archive_log, archive_logs
 from builds.pipeline.checks import run_check
 from builds.pipeline.documents import boot_script, moving_files
 from builds.pipeline.heartbeat import holding
@@ -12,6 +13,8 @@ from builds.pipeline.run import builder, run
 __all__ = [
     "Step",
     "advance",
+    "archive_log",
+    "archive_logs",
     "boot_script",
     "builder",
     "holding",
