@@ -70,9 +70,11 @@ class Lines:
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """Take the next piece of the stream; gives the lines that it completes."""
         *complete, rest = chunk.split(b"\n")
-        for piece in complete:
-            self._extend(piece)
+        if complete and (self._partial or self._dropping):
+            self._extend(complete.pop(0))
             yield from self.rest(always=True)
+        for line in complete:
+            yield line if len(line) <= _RAW_LINE_LIMIT else self.NOTE
         self._extend(rest)
 
     def rest(self, *, always: bool = False) -> Iterator[bytes]:
