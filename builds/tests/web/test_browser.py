@@ -84,8 +84,8 @@ def browser(
 
 
 def _failure(request: Request) -> list[str]:
-    """A stream of events ends when its page is left; that is no failure."""
-    is_left = request.failure == "net::ERR_ABORTED" and "/events?" in request.url
+    """A stream of events, or a page, that ends because another page was gone to is no failure."""
+    is_left = request.failure == "net::ERR_ABORTED"
     return [] if is_left else [f"{request.url}: {request.failure}"]
 
 

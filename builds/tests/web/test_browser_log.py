@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.db import connection
 
 from builds.models import Build
 from builds.pipeline import archive_log
@@ -24,18 +27,30 @@ HOSTILE = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _rows_beside_a_browser(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Playwright runs a loop in this thread; nothing else uses it while rows are written.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-
-
 def numbered(first: int, last: int) -> list[str]:
     return [f"line {number}" for number in range(first, last + 1)]
 
 
+def beside(act: Callable[[], object]) -> None:
+    """Write rows while a browser is open: its loop runs in this thread, so from another one."""
+
+    def run() -> None:
+        try:
+            act()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(run).result()
+
+
+def write(build: Build, lines: list[str], per_chunk: int = 100) -> None:
+    beside(lambda: write_log(build, lines, per_chunk))
+
+
 def end(build: Build) -> None:
-    Build.objects.get(pk=build.pk).fail("It broke.", kind="x", excerpt="", may_retry=False)
+    row = Build.objects.get
+    beside(lambda: row(pk=build.pk).fail("It broke.", kind="x", excerpt="", may_retry=False))
 
 
 def test_running_build_is_followed_to_its_end_without_reloading(make_web: MakeWeb) -> None:
@@ -44,8 +59,8 @@ def test_running_build_is_followed_to_its_end_without_reloading(make_web: MakeWe
         page = chromium.open(f"/builds/{build.pk}/")
         page.evaluate("window.wasHere = true")
         assert page.evaluate(IS_AT_END), "the log of a running build begins at its end"
-        write_log(build, ["line 90"])
-        Build.objects.filter(pk=build.pk).update(derivations_done=20)
+        write(build, ["line 90"])
+        beside(lambda: Build.objects.filter(pk=build.pk).update(derivations_done=20))
         page.get_by_text("line 90").wait_for()
         page.get_by_text("building 68%").wait_for()
         page.get_by_text("20 of 29 derivations built").wait_for()
@@ -63,7 +78,7 @@ def test_log_is_inert_in_the_page_and_as_it_comes(make_web: MakeWeb) -> None:
     build = BuildFactory(running=True, log=HOSTILE)
     with browser(make_web()) as chromium:
         page = chromium.open(f"/builds/{build.pk}/")
-        write_log(build, [*HOSTILE, "the last"])
+        write(build, [*HOSTILE, "the last"])
         page.get_by_text("the last").wait_for()
         assert page.locator("#log img, #log script").count() == 0
         assert page.locator("#log a:not([href^='#L'])").count() == 0
@@ -78,7 +93,7 @@ def test_a_hundred_thousand_lines_leave_two_thousand_in_the_page(make_web: MakeW
     build = BuildFactory(running=True, log=numbered(1, 10))
     with browser(make_web()) as chromium:
         page = chromium.open(f"/builds/{build.pk}/")
-        write_log(build, numbered(11, 100_000), per_chunk=4000)
+        write(build, numbered(11, 100_000), per_chunk=4000)
         page.locator("#L100000").wait_for()
         assert page.locator("#log > span").count() == 2000
         page.get_by_text("the last 2,000 lines of 100,000 lines").wait_for()
@@ -91,9 +106,8 @@ def test_who_reads_further_up_is_left_in_peace(make_web: MakeWeb) -> None:
         page = chromium.open(f"/builds/{build.pk}/")
         page.locator("#log").evaluate("log => { log.scrollTop = 100 }")
         follow = page.get_by_label("follow")
-        page.wait_for_function("!document.forms[0].follow?.checked || true")
         page.locator("#log-tools input[name=follow]:not(:checked)").wait_for()
-        write_log(build, ["line 501"])
+        write(build, ["line 501"])
         page.get_by_text("1 new line below").wait_for()
         assert page.locator("#log").evaluate("log => log.scrollTop") == 100
         follow.check()
@@ -107,7 +121,7 @@ def test_lines_are_found_and_wrapped_as_one_likes(make_web: MakeWeb) -> None:
         page = chromium.open(f"/builds/{build.pk}/")
         page.get_by_label("Find in the lines shown").fill("LINE 4")
         page.get_by_text("11 lines of 51 shown").wait_for()
-        write_log(build, ["another line 4711", "no such thing"])
+        write(build, ["another line 4711", "no such thing"])
         page.get_by_text("12 lines of 53 shown").wait_for()
         page.get_by_label("Find in the lines shown").fill("")
         high = page.locator("#L51").evaluate("row => row.offsetHeight")
@@ -149,7 +163,7 @@ def test_where_events_are_refused_the_page_asks_now_and_then(make_web: MakeWeb) 
         first = chromium.open(f"/builds/{build.pk}/")
         second = first.context.new_page()
         second.goto(first.url)
-        write_log(build, ["line 11"])
+        write(build, ["line 11"])
         first.locator("#L11").wait_for()
         second.locator("#L11").wait_for()
         end(build)
