@@ -17,10 +17,17 @@ import boto3
 import pytest
 from botocore.config import Config
 from django.conf import LazySettings
+from django.conf import settings as django_settings
 
 BUCKET = "artifacts"
 ACCESS_KEY = "portal"
 SECRET_KEY = "portal-secret-key"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _static_root() -> None:
+    """WhiteNoise warns in every test where the folder of collected files is missing."""
+    django_settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 
 
 @pytest.fixture(autouse=True)

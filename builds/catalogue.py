@@ -18,6 +18,7 @@ from builds.models import Channel, Target
 from builds.pipeline.checks import CHECKS
 
 _SLOT = re.compile(r"(?P<day>[A-Za-z]+) (?P<hour>[01]\d|2[0-3]):(?P<minute>[0-5]\d)")
+_ATTRIBUTE = re.compile(Target.ATTRIBUTE)
 _HEADER = re.compile(r"\s*\[(?P<name>[^\]]+)\]")
 _PLACEHOLDERS = frozenset({"system", "variant", "host"})
 
@@ -153,6 +154,7 @@ class _Reader:
             if header:
                 table = header["name"].replace('"', "").removeprefix("channels.").strip()
                 found.setdefault(table, number)
+                found.setdefault(f"/{table.partition('.')[0]}", number)
             elif key and re.match(rf"\s*\"?{re.escape(key)}\"?\s*=", line):
                 found.setdefault(f"{table}/{key}", number)
         for place in (f"{channel}/{key}", f"defaults/{key}", channel, key, ""):
@@ -211,6 +213,10 @@ def _overrides(value: Any) -> dict[str, str]:
 
 def _attribute(value: Any) -> str:
     attribute = _text(value)
+    if _ATTRIBUTE.fullmatch(attribute) is None:
+        raise ValueError(
+            f"wants an attribute path such as packages.x86_64-linux.netboot, not {value!r}"
+        )
     unknown = set(re.findall(r"\{(\w*)\}", attribute)) - _PLACEHOLDERS
     if unknown:
         raise ValueError(f"{{{min(unknown)}}} can't be filled in; system, variant and host can")

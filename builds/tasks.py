@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Iterable
 
+from amqp.exceptions import ChannelError
 from celery import current_app, shared_task
 from django.db import transaction
 from django.utils import timezone
@@ -100,7 +101,7 @@ def _is_waiting(step: Step, steps: list[Step]) -> bool:
         with current_app.connection_for_read() as connection:
             queue = connection.SimpleQueue(step.queue)
             return queue.qsize() >= wanted
-    except OperationalError:
+    except (OperationalError, ChannelError):  # no broker; or no such queue: an empty one is none
         return False
 
 

@@ -28,6 +28,7 @@ def main() -> None:
         "save": "",
         "loglevel": "warning",
         "maxmemory-policy": "noeviction",
+        "set-proc-title": "no",  # ps shows whose it is, by these options
     }
     words = [word for name, value in options.items() for word in (f"--{name}", value)]
     os.execv(program(), ["redis", *words])  # noqa: S606 - no shell is wanted

@@ -16,7 +16,7 @@ from deploy.terminal import Refused, say
 ROOT = Path(__file__).resolve().parent.parent
 LEAST_FREE = 500 * 10**6
 LITTLE_FREE = 5 * 10**9
-_WAY_OUT = "choose another folder: DATA_DIR=/some/folder make"
+_WAY_OUT = "choose another folder by DATA_DIR=/some/folder"
 
 
 class AlreadyRunning(Exception):

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from builds.boot.addresses import immutable_url, moving_url
 from builds.choices import Role, Variant
 from builds.models import Artifact, Release
-from builds.pipeline.documents import script_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +25,12 @@ class BootCommand:
     note: str
 
 
-def boot_commands(release: Release, base: str) -> list[BootCommand]:
-    """Every way to boot this release that its artifacts allow, the usual one first."""
+def boot_commands(release: Release, base: str, *, pinned: bool = False) -> list[BootCommand]:
+    """Every way to boot this release that its artifacts allow, the usual one first.
+
+    The address of the iPXE script is the one that moves on with the channel, since it is put
+    into DHCP servers; `pinned` gives that of this very release.
+    """
     artifacts = list(release.artifacts.all())
     tarball = _first(artifacts, Role.TARBALL, Variant.KEXEC_INSTALLER)
     script = _first(artifacts, Role.IPXE, Variant.NETBOOT)
@@ -36,7 +39,8 @@ def boot_commands(release: Release, base: str) -> list[BootCommand]:
     if tarball is not None:
         commands.append(_kexec(tarball, base))
     if script is not None:
-        commands.append(_ipxe(release, base))
+        moving = moving_url(base, release.channel.name, script.name)
+        commands.append(_ipxe(release, immutable_url(base, script) if pinned else moving))
     if iso is not None:
         commands.append(_iso(iso, base))
     if tarball is not None:
@@ -61,8 +65,7 @@ def _kexec(tarball: Artifact, base: str) -> BootCommand:
     )
 
 
-def _ipxe(release: Release, base: str) -> BootCommand:
-    url = moving_url(base, release.channel.name, script_name(release.system))
+def _ipxe(release: Release, url: str) -> BootCommand:
     return BootCommand(
         method="ipxe",
         title="iPXE",

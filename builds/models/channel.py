@@ -159,12 +159,14 @@ class TargetQuerySet(models.QuerySet["Target"]):
 class Target(models.Model):
     """One variant that a channel builds on one system, and the attribute that names it."""
 
+    ATTRIBUTE = r"\A[A-Za-z0-9_.{}\"'-]+\Z"
+
     channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="targets")
     system = models.CharField(max_length=20, choices=System)
     variant = models.CharField(max_length=40, choices=Variant)
     attribute = models.CharField(
         max_length=200,
-        validators=[RegexValidator(r"\A[A-Za-z0-9_.{}\"'-]+\Z", "Not an attribute path.")],
+        validators=[RegexValidator(ATTRIBUTE, "Not an attribute path.")],
         help_text="Path inside the flake; {host} is the system of the worker that builds.",
     )
 

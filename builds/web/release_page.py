@@ -76,13 +76,18 @@ def release_page(release: Release, request: HttpRequest) -> ReleasePage:
     builds = sorted(release.builds.all(), key=lambda build: (build.variant, -build.attempt))
     known = Release.objects.of(release.channel, release.system).known_to_outside()
     successor = release.successor()
+    is_latest = release.is_published and successor is None
     return ReleasePage(
         release=release,
         state=states.release_state(release),
         making=states.making(release) if release.is_draft else None,
         checks_in_words=states.checks_in_words(release.checks.all()),
-        is_latest=release.is_published and successor is None,
-        commands=tuple(boot_commands(release, base)) if release.is_published else (),
+        is_latest=is_latest,
+        commands=(
+            tuple(boot_commands(release, base, pinned=not is_latest))
+            if release.is_published
+            else ()
+        ),
         files=tuple(_file_row(artifact, release, base) for artifact in release.artifacts.all()),
         papers=_papers(release, base) if release.is_published else (),
         builds=tuple(_build_row(build) for build in builds),

@@ -14,9 +14,9 @@ import pytest
 
 from builds.models import Build, LogArchive, LogChunk
 from builds.pipeline import archive_log
-from builds.tests.conftest import MakeWeb, Web
 from builds.tests.factories import BuildFactory, ReleaseFactory, write_log
 from builds.tests.logs.events import Stream
+from builds.tests.webs import MakeWeb, Web
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

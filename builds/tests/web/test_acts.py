@@ -12,6 +12,7 @@ from builds.models import Channel, Head, Release
 from builds.storage import artifacts, channel_key
 from builds.tests.factories import BuildFactory, ChannelFactory, ReleaseFactory, UserFactory
 from builds.tests.web.reading import text_of
+from portal.celery import app as celery_app
 
 pytestmark = pytest.mark.django_db
 
@@ -39,6 +40,25 @@ def test_admin_triggers_a_rebuild_from_the_page_of_a_channel(as_admin: Client, a
         assert draft.triggered_by == admin
         assert draft.forced
     assert "demo is being built for x86_64-linux." in text_of(response)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_click_hands_the_plan_of_each_draft_to_the_broker(
+    as_admin: Client, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(celery_app.conf, "broker_url", redis_url)
+    monkeypatch.setattr(celery_app, "_pool", None)
+    monkeypatch.setattr(celery_app.amqp, "_producer_pool", None)
+    ChannelFactory(name="demo")
+    as_admin.post("/channels/demo/trigger")
+    with celery_app.connection_for_read(redis_url) as connection:
+        queue = connection.SimpleQueue("default")
+        messages = [queue.get(timeout=5) for _ in System]
+        for message in messages:
+            message.ack()
+    assert {message.headers["task"] for message in messages} == {"plan"}
+    drafts = {message.payload[0][0] for message in messages}
+    assert drafts == set(Release.objects.drafts().values_list("pk", flat=True))
 
 
 def test_admin_triggers_one_system_and_lands_on_its_draft(as_admin: Client) -> None:

@@ -16,7 +16,6 @@ from pytest_django.live_server_helper import LiveServer
 
 from builds.choices import Role, System
 from builds.models import Channel, Release
-from builds.tests.conftest import MakeWeb, Web
 from builds.tests.factories import (
     BuildFactory,
     ChannelFactory,
@@ -24,6 +23,7 @@ from builds.tests.factories import (
     ReleaseFactory,
     UserFactory,
 )
+from builds.tests.webs import MakeWeb, Web
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = [

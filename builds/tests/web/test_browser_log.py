@@ -11,9 +11,9 @@ from django.db import connection
 
 from builds.models import Build
 from builds.pipeline import archive_log
-from builds.tests.conftest import MakeWeb
 from builds.tests.factories import BuildFactory, write_log
 from builds.tests.web.test_browser import browser
+from builds.tests.webs import MakeWeb
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

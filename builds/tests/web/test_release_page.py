@@ -109,6 +109,10 @@ def test_older_release_points_to_the_latest_and_both_turn_to_each_other(client: 
     assert f"This is not the latest release; that is {new.version}" in text_of(
         client.get(old.get_absolute_url())
     )
+    script = f"/releases/download/{channel.name}/{old.version}/netboot-x86_64-linux.ipxe"
+    assert f"chain --autofree http://testserver{script}" in text_of(
+        client.get(old.get_absolute_url())
+    ), "who reads of an old release boots that one"
     assert f"newer: {new.version}" in text_of(client.get(old.get_absolute_url()))
     assert f"older: {old.version}" in text_of(client.get(new.get_absolute_url()))
 

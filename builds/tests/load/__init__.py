@@ -1,0 +1,1 @@
+"""Tests under load, bounded in count and time."""

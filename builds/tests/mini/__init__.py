@@ -1,0 +1,1 @@
+"""Tests of the mini image as Nix builds it."""

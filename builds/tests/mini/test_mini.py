@@ -1,0 +1,128 @@
+"""The mini image: what a NixOS image has, on both systems, the same bytes every time."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from builds.choices import System
+
+NIX = (
+    "nix",
+    *("--extra-experimental-features", "nix-command flakes"),
+    *("--option", "build-users-group", ""),
+    *("--option", "substituters", ""),
+)
+FLAKE = f"path:{settings.BASE_DIR}/images/mini"
+VARIANTS = ("netboot", "kexec-installer")
+# Kernel and initrd are derivations of their own, which the last one only copies.
+PARTS = ("mini-kernel", "mini-initrd", "mini-netboot", "mini-kexec-installer")
+
+
+def nix(*arguments: str) -> str:
+    done = subprocess.run([*NIX, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def built(system: System, variant: str) -> tuple[str, Path]:
+    """The derivation and the output of one variant."""
+    answer = nix("build", "--json", "--no-link", f"{FLAKE}#packages.{system}.{variant}")
+    [one] = json.loads(answer)
+    return one["drvPath"], Path(one["outputs"]["out"])
+
+
+@pytest.mark.parametrize("system", System)
+def test_netboot_has_kernel_initrd_and_a_script_that_names_them(system: System) -> None:
+    _, output = built(system, "netboot")
+
+    names = {path.name for path in output.iterdir()} - {"nix-support"}
+    assert names == {system.kernel_name, f"initrd-{system}", f"netboot-{system}.ipxe"}
+    script = (output / f"netboot-{system}.ipxe").read_text()
+    assert script.startswith("#!ipxe\n")
+    assert f"kernel {system.kernel_name} " in script
+    assert f"initrd=initrd-{system}" in script
+    assert "${cmdline}" in script
+    image = json.loads((output / "nix-support" / "image.json").read_text())
+    assert image["version"]
+    assert image["kernel_version"]
+
+
+@pytest.mark.parametrize("system", System)
+def test_kexec_tarball_holds_one_folder_with_what_it_needs(system: System) -> None:
+    _, output = built(system, "kexec-installer")
+
+    with tarfile.open(output / f"nixos-kexec-installer-{system}.tar.gz") as tarball:
+        members = {member.name.rstrip("/"): member for member in tarball.getmembers()}
+    assert {name.split("/")[0] for name in members} == {"kexec"}
+    for name in ("run", "kexec", "ip", "bzImage", "initrd"):
+        assert members[f"kexec/{name}"].isfile()
+    for name in ("run", "kexec", "ip"):
+        assert members[f"kexec/{name}"].mode & 0o111
+    assert {member.uid for member in members.values()} == {0}
+
+
+@pytest.mark.parametrize("system", System)
+def test_gzip_carries_no_name_and_no_time(system: System) -> None:
+    _, netboot = built(system, "netboot")
+    _, tarball = built(system, "kexec-installer")
+
+    for path in (netboot / f"initrd-{system}", tarball / f"nixos-kexec-installer-{system}.tar.gz"):
+        head = path.read_bytes()[:10]
+        assert head[:3] == b"\x1f\x8b\x08"
+        assert head[3:8] == bytes(5), "flags and time of the header are empty"
+        with gzip.open(path) as file:
+            assert file.read(1)
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("system", System)
+def test_every_part_is_the_same_bytes_when_it_is_built_again(system: System) -> None:
+    checked = set()
+    for variant in VARIANTS:
+        derivation, _ = built(system, variant)
+        needed = subprocess.run(
+            ["nix-store", "--query", "--requisites", derivation],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        ours = {path for path in needed if any(f"-{part}-" in path for part in PARTS)}
+        checked |= {path for path in ours if path.endswith(".drv") and str(system) in path}
+    assert len(checked) >= len(PARTS)
+
+    for derivation in sorted(checked):
+        # Nix compares the outputs, and fails where a byte differs.
+        subprocess.run(
+            [
+                *("nix-store", "--realise", "--check", derivation),
+                *("--option", "build-users-group", ""),
+                *("--option", "substituters", ""),
+            ],
+            capture_output=True,
+            check=True,
+        )
+
+
+def test_bytes_are_the_same_without_the_sandbox() -> None:
+    attribute = f"{FLAKE}#packages.{System.X86_64}.netboot"
+
+    nix("build", "--no-link", "--rebuild", "--option", "sandbox", "false", attribute)
+
+
+def test_kernel_and_initrd_are_the_same_in_netboot_and_tarball() -> None:
+    _, netboot = built(System.X86_64, "netboot")
+    _, output = built(System.X86_64, "kexec-installer")
+
+    same = {"bzImage": System.X86_64.kernel_name, "initrd": f"initrd-{System.X86_64}"}
+    with tarfile.open(output / f"nixos-kexec-installer-{System.X86_64}.tar.gz") as tarball:
+        for inside, beside in same.items():
+            member = tarball.extractfile(f"kexec/{inside}")
+            assert member is not None
+            assert member.read() == (netboot / beside).read_bytes()
