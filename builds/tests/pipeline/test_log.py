@@ -12,16 +12,18 @@ import pytest
 from django.conf import LazySettings
 from django.utils import timezone
 
-from builds import logs, pipeline
+from builds import logs, pipeline, tasks
 from builds.builders.base import Progress
 from builds.choices import BuildStatus
 from builds.models import Build, LeaseLost, LogArchive, LogChunk
+from builds.pipeline import Step
 from builds.pipeline.archive import log_name
 from builds.pipeline.log import BuildLog
 from builds.storage import FolderStorage, artifacts
-from builds.tests.factories import BuildFactory, write_log
+from builds.tests.factories import NOW, BuildFactory, ChannelFactory, ReleaseFactory, write_log
 from builds.tests.pipeline.conftest import MakeChannel, draft_of
-from builds.tests.pipeline.driver import drive
+from builds.tests.pipeline.driver import drive, take
+from builds.web.build_page import timing_in_words
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -189,6 +191,32 @@ def test_real_builds_leave_their_logs(make_channel: MakeChannel) -> None:
     assert LogArchive.objects.count() == release.builds.count()
 
 
-def test_usual_time_is_the_median_of_its_like() -> None:
-    build = BuildFactory(running=True)
-    assert Build.objects.like(build).usual_duration() is None
+def test_worker_puts_the_log_away_when_its_build_has_ended(make_channel: MakeChannel) -> None:
+    release = draft_of(make_channel(netboot="echo a line; exit 1"))
+    take(Step("plan", release.pk))
+    build = Build.objects.get()
+
+    tasks.build(build.pk)
+
+    assert LogArchive.objects.get().build == build
+    assert not LogChunk.objects.exists()
+    assert any("a line" in line for line in text_of(build))
+
+
+def test_usual_time_is_the_median_of_the_last_successes_of_its_like() -> None:
+    channel = ChannelFactory()
+    for minutes in (1, 50, 3, 4, 2):
+        release = ReleaseFactory(channel=channel, published=True)
+        build = release.builds.get(variant="netboot")
+        release.builds.update(finished_at=build.started_at + timedelta(minutes=minutes))
+    ReleaseFactory(channel=channel, failed=True)
+    other = BuildFactory(succeeded=True)
+    build = BuildFactory(running=True, release__channel=channel)
+    assert Build.objects.like(build).usual_duration() == timedelta(minutes=3)
+    assert Build.objects.like(other).usual_duration() == timedelta(minutes=14)
+    fresh = BuildFactory(running=True)
+    assert Build.objects.like(fresh).usual_duration() is None
+    assert timing_in_words(build, timedelta(minutes=14), at=NOW) == "5:00 of about 14:00"
+    assert timing_in_words(fresh, None, at=NOW) == (
+        "5:00 so far; no earlier build tells how long it takes"
+    )
