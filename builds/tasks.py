@@ -67,7 +67,7 @@ def plan(release_id: int) -> None:
 
 @shared_task(name="build")
 def build(build_id: int) -> None:
-    """Build one variant: of all that wait for this system, the one whose turn it is.
+    """Build one variant of those that wait for this system: the one whose turn it is.
 
     The message only says that there is something to do; it came in at the end of the queue, while
     its build may have been overtaken by one that is more urgent.
@@ -76,6 +76,7 @@ def build(build_id: int) -> None:
     for row in Build.objects.due(timezone.now()).for_system(system).in_turn().with_release():
         if pipeline.run(row, pipeline.builder(), worker=_worker()):
             move_on(_fresh(row.release_id))
+            pipeline.archive_log(row)
             return
 
 
@@ -124,6 +125,7 @@ def reconcile() -> None:
     steps = pipeline.reconcile(at=timezone.now())
     there = {queue: broker.waiting(queue) for queue in {step.queue for step in steps}}
     enqueue(step for step in steps if (step.task, step.row) not in there[step.queue])
+    pipeline.archive_logs(at=timezone.now())
 
 
 @worker_ready.connect

@@ -174,6 +174,7 @@ BUILD_SILENCE_LIMIT = env.integer("BUILD_SILENCE_LIMIT", 3600, least=1)
 NIX_OPTIONS = nix_options(env)
 # The bytes that a build is to find free, in the Nix store and in the data folder.
 DISK_FREE_LEAST = env.integer("DISK_FREE_LEAST", 2**30)
+BUILD_LOG_LIMIT = env.integer("BUILD_LOG_LIMIT", 256 * 1024**2, least=1024**2)  # bytes
 BOOT_TIME_LIMIT = env.integer("BOOT_TIME_LIMIT", 300, least=1)
 BUILD_RETRY_SECONDS = env.integer("BUILD_RETRY_SECONDS", 30)
 LEASE_SECONDS, HEARTBEAT_SECONDS = env.lease()
@@ -201,6 +202,11 @@ STALE_AFTER_DAYS = env.integer("STALE_AFTER_DAYS", 9, least=1)
 COLLECT_GRACE_DAYS = env.integer("COLLECT_GRACE_DAYS", 7, least=1)
 COLLECT_FAILED_DAYS = env.integer("COLLECT_FAILED_DAYS", 2, least=1)
 SCRUB_MIB_PER_SECOND = env.integer("SCRUB_MIB_PER_SECOND", 50, least=1)
+
+# Watching: each watcher of a live log holds a thread of its web process, of which gunicorn has 256;
+# those past this many in a process are asked to poll.
+
+WATCHERS_MOST = env.integer("WATCHERS_MOST", 200, least=1)
 
 # Logging: one line each, to standard error; the supervisor or journald keeps them.
 

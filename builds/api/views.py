@@ -8,6 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import ValidationError
 
+from builds.api import logs
 from builds.api.shapes import LatestShape, ProblemShape, latest_shape
 from builds.boot.addresses import base_url
 from builds.models import Channel, Head
@@ -20,6 +21,7 @@ api = NinjaAPI(
     docs_url="docs",
     openapi_url="openapi.json",
 )
+api.add_router("builds/", logs.router)
 
 
 @api.get(

@@ -16,18 +16,27 @@ _PROGRESS_PAUSE = 0.2
 
 
 class LogRelay:
-    """One build's log on its way to the sink. `log` is what Nix has told; `tail` its last lines."""
+    """One build's log on its way to the sink; `log` is what Nix has told."""
 
     def __init__(self, sink: LogSink) -> None:
         self.log = NixLog()
-        self.tail: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._tail: deque[str] = deque(maxlen=_KEPT_LINES)
         self._sink = sink
         self._building = False
         self._told = Progress()
         self._told_at = float("-inf")
 
+    @property
+    def tail(self) -> list[str]:
+        """The last lines, colours stripped."""
+        return [strip_escapes(text) for text in self._tail]
+
     def take(self, raw: bytes) -> None:
         """Take one raw line of Nix's standard error."""
+        plain = self.log.plain_line(raw)
+        if plain is not None:
+            self.say(plain)  # it moves neither the stage nor the progress
+            return
         for text in self.log.read(raw.decode("utf-8", "replace")):
             self.say(text)
         self._tell_stage()
@@ -38,7 +47,7 @@ class LogRelay:
         """Put one line into the log."""
         if len(text) > LINE_LIMIT:
             text = text[:LINE_LIMIT] + _CUT_NOTE
-        self.tail.append(strip_escapes(text))
+        self._tail.append(text)
         self._sink.line(text)
 
     def tell_progress(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import selectors
 import subprocess
@@ -15,7 +16,8 @@ from builds import processes
 from builds.builders.base import BuildCancelled, BuildTimedOut, CancelSignal
 
 _ASK_EVERY = 0.2
-_CHUNK = 64 * 1024
+_CHUNK = 256 * 1024
+_PIPE_SIZE = 1024 * 1024
 _RAW_LINE_LIMIT = 1024 * 1024
 _OUTPUT_LIMIT = 64 * 1024 * 1024
 
@@ -70,9 +72,11 @@ class Lines:
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """Take the next piece of the stream; gives the lines that it completes."""
         *complete, rest = chunk.split(b"\n")
-        for piece in complete:
-            self._extend(piece)
+        if complete and (self._partial or self._dropping):
+            self._extend(complete.pop(0))
             yield from self.rest(always=True)
+        for line in complete:
+            yield line if len(line) <= _RAW_LINE_LIMIT else self.NOTE
         self._extend(rest)
 
     def rest(self, *, always: bool = False) -> Iterator[bytes]:
@@ -105,6 +109,7 @@ class _Streams:
 
     def _register(self, stream: IO[bytes] | None, take: Callable[[bytes], None]) -> None:
         if stream is not None:
+            _widen(stream)
             self._selector.register(stream, selectors.EVENT_READ, take)
 
     def read(self, wait: float) -> bool:
@@ -142,6 +147,12 @@ class _Streams:
     def _take_log(self, chunk: bytes) -> None:
         for line in self._lines.feed(chunk):
             self._on_line(line)
+
+
+def _widen(stream: IO[bytes]) -> None:
+    """Let the program write on while we are busy with what it wrote; where that fails, less."""
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(stream, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
 
 
 def run(command: Sequence[str], watch: Watch, on_line: Callable[[bytes], None]) -> Ended:

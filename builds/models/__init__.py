@@ -1,12 +1,13 @@
 """The rows: what is built, kept and told; a module each, its QuerySet beside its model."""
 
 from builds.models.artifact import Artifact
-from builds.models.build import MOST_ATTEMPTS, Build, LogChunk, pause
+from builds.models.build import MOST_ATTEMPTS, Build, pause
 from builds.models.channel import Channel, Target
 from builds.models.check import Check
 from builds.models.damage import Damage
 from builds.models.delivery import Attempt, Delivery
 from builds.models.lease import Leased, LeaseLost
+from builds.models.log import LogArchive, LogChunk, Packed, Piece, lines_of
 from builds.models.notice import Event
 from builds.models.release import Head, NotAllowed, Release
 from builds.models.subscription import Subscription
@@ -25,11 +26,15 @@ __all__ = [
     "Head",
     "LeaseLost",
     "Leased",
+    "LogArchive",
     "LogChunk",
     "NotAllowed",
+    "Packed",
+    "Piece",
     "Release",
     "Subscription",
     "Target",
     "Worker",
+    "lines_of",
     "pause",
 ]

@@ -1,8 +1,9 @@
-"""Builds: attempts at one variant of a release, and their logs."""
+"""Builds: attempts at one variant of a release."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
@@ -21,6 +22,7 @@ MOST_ATTEMPTS = 5
 REMEMBERED_SUCCESSES = 500
 FIRST_PAUSE = timedelta(seconds=30)
 PAUSE_GROWS = 4
+TYPICAL_OF = 9  # builds
 RUNNING = Q(status=BuildStatus.RUNNING)
 
 
@@ -74,6 +76,25 @@ class BuildQuerySet(models.QuerySet["Build"]):
         """The last attempt at each variant, for the builds of one release."""
         newest = {build.variant: build for build in self.order_by("attempt")}
         return [newest[variant] for variant in Variant.values if variant in newest]
+
+    def like(self, build: Build) -> BuildQuerySet:
+        """Those of the same channel, system and variant."""
+        release = build.release
+        return self.filter(
+            release__channel=release.channel_id,
+            release__system=release.system,
+            variant=build.variant,
+        )
+
+    def usual_duration(self) -> timedelta | None:
+        """The median of how long the last ones that succeeded took; None where none did."""
+        last = self.succeeded().filter(started_at__isnull=False, finished_at__isnull=False)
+        seconds = [
+            build.duration.total_seconds()
+            for build in last.order_by("-finished_at")[:TYPICAL_OF]
+            if build.duration is not None
+        ]
+        return timedelta(seconds=median(seconds)) if seconds else None
 
     def with_release(self) -> BuildQuerySet:
         """With what their pages name, in one query."""
@@ -318,34 +339,3 @@ class Build(Leased):
 def pause(tries: int) -> timedelta:
     """How long to wait after so many failed tries: 30 s, 2 min, 8 min, 32 min."""
     return FIRST_PAUSE * int(PAUSE_GROWS ** (tries - 1))
-
-
-class LogChunkQuerySet(models.QuerySet["LogChunk"]):
-    """Pieces of logs."""
-
-    def text_of(self, build: Build) -> str:
-        """The whole log of one build."""
-        return "".join(self.filter(build=build).values_list("text", flat=True))
-
-
-class LogChunk(models.Model):
-    """A run of whole lines of a build's log, in the order in which they came.
-
-    In the database, so that any web process can show the log of a build on any worker.
-    """
-
-    build = models.ForeignKey(Build, on_delete=models.CASCADE, related_name="log_chunks")
-    number = models.PositiveIntegerField(help_text="From 0, without gaps.")
-    first_line = models.PositiveIntegerField(help_text="From 1.")
-    text = models.TextField()
-
-    objects = LogChunkQuerySet.as_manager()
-
-    class Meta:
-        ordering = ["build", "number"]
-        constraints = [
-            models.UniqueConstraint(name="one_chunk_per_number", fields=["build", "number"]),
-        ]
-
-    def __str__(self) -> str:
-        return f"log of build {self.build_id}, piece {self.number}"

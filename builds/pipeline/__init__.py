@@ -1,6 +1,7 @@
 """The way of a release: plan, build, store, check, publish."""
 
 from builds.pipeline.advance import Step, advance, note_sent
+from builds.pipeline.archive import archive_log, archive_logs
 from builds.pipeline.checks import run_check
 from builds.pipeline.collect import acts, collect, keep, stop_keeping
 from builds.pipeline.control import (
@@ -35,6 +36,8 @@ __all__ = [
     "Step",
     "acts",
     "advance",
+    "archive_log",
+    "archive_logs",
     "before_head",
     "boot_script",
     "builder",

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import time
+from collections import deque
+from dataclasses import dataclass
+
+from django.conf import settings
 
 from builds.builders.base import Progress
 from builds.choices import Stage
-from builds.models import Build, LogChunk
+from builds.models import Build, LogChunk, Piece
 from builds.pipeline.patience import insist, riding_out
 
 FLUSH_EVERY = 0.5
 FLUSH_AT = 64 * 1024
 PROGRESS_EVERY = 1.0
+LOOK_AT_THE_CLOCK_EVERY = 64  # lines
 
 
 class BuildLog:
-    """Collects lines and writes them in chunks; used by one thread, under one lease."""
+    """Collects lines and writes them in chunks; used by one thread, under one lease.
+
+    Whoever ticks it and flushes it gets LeaseLost once the build is somebody else's.
+    """
 
     def __init__(self, build: Build) -> None:
         self._build = build
+        self._window = _Window(build, settings.BUILD_LOG_LIMIT)
         self._lines: list[str] = []
         self._size = 0
-        self._chunk = 0
         self._waiting = False
         self._next_line = 1
         self._flushed = time.monotonic()
@@ -34,9 +42,14 @@ class BuildLog:
     def line(self, text: str) -> None:
         """See LogSink."""
         # PostgreSQL's text takes every character but this one.
-        self._lines.append(text.replace("\0", "\N{REPLACEMENT CHARACTER}"))
+        if "\0" in text:
+            text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+        if "\n" in text:
+            text = text.replace("\n", " ")
+        self._lines.append(text)
         self._size += len(text) + 1
-        self.tick()
+        if self._size >= FLUSH_AT or len(self._lines) % LOOK_AT_THE_CLOCK_EVERY == 1:
+            self.tick()
 
     def progress(self, progress: Progress) -> None:
         """See LogSink."""
@@ -75,15 +88,10 @@ class BuildLog:
         if not self._lines:
             return
         self._waiting = True
-        # Written again where the database went away before it could say that it has it.
-        LogChunk.objects.update_or_create(
-            build=self._build,
-            number=self._chunk,
-            defaults={"first_line": self._next_line, "text": "\n".join(self._lines) + "\n"},
-        )
+        piece = Piece(self._next_line, tuple(self._lines))
+        self._window.write(piece, self._size)
         self._waiting = False
-        self._chunk += 1
-        self._next_line += len(self._lines)
+        self._next_line = piece.last + 1
         self._lines, self._size = [], 0
 
     def close(self) -> None:
@@ -97,3 +105,58 @@ class BuildLog:
             self._build.advance(self._progress)
         self._progress = None
         self._progress_written = now
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    number: int
+    piece_first: int
+    size: int
+
+
+class _Window:
+    """Keeps a log within its limit: its first half stays, of the rest the newest.
+
+    What falls out leaves one line in its place, so that every other line keeps its number.
+    """
+
+    def __init__(self, build: Build, limit: int) -> None:
+        self._build = build
+        self._limit = limit
+        self._number = 0
+        self._head = 0
+        self._rest: deque[_Written] = deque()
+        self._rest_size = 0
+        self._gap_number: int | None = None
+        self._gap_line = 0
+
+    def write(self, piece: Piece, size: int) -> None:
+        """Write one piece of so many characters."""
+        LogChunk.objects.write(self._build, piece, self._number)
+        if self._rest or self._head + size > self._limit // 2:
+            self._rest.append(_Written(self._number, piece.first, size))
+            self._rest_size += size
+        else:
+            self._head += size
+        self._number += 1
+        # A little late, so that it is not done for every piece.
+        if self._head + self._rest_size > self._limit + self._limit // 16:
+            with riding_out(f"the limit of the log of {self._build}"):
+                self._leave_out()
+
+    def _leave_out(self) -> None:
+        if self._gap_number is None:
+            self._gap_number, self._gap_line = self._rest[0].number, self._rest[0].piece_first
+        last = self._gap_number
+        while len(self._rest) > 1 and self._head + self._rest_size > self._limit:
+            out = self._rest.popleft()
+            self._rest_size -= out.size
+            last = out.number
+        note_at = self._rest[0].piece_first - 1
+        count = note_at - self._gap_line + 1
+        words = (
+            f"… {count:,} lines were left out here: the log is longer than {self._limit:,} bytes …"
+        )
+        LogChunk.objects.leave_out(
+            self._build, range(self._gap_number, last + 1), Piece(note_at, (words,))
+        )

@@ -1,4 +1,4 @@
-"""A real Redis for tests that want one."""
+"""A real Redis for tests that want one, and web servers over the test's rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from builds.tests.webs import database_url, make_web
 from deploy.embedded_redis import program
+
+__all__ = ["database_url", "make_web", "redis_url"]
 
 
 @pytest.fixture(scope="session")

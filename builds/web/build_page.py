@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from builds import logs
 from builds.choices import BuildStatus, Stage
+from builds.logs import LAST_LINES, Window
 from builds.models import Build
 from builds.pipeline import Line
 from builds.web import states
@@ -22,6 +24,8 @@ class StageStep:
     state: State
     took: str
 
+
+_LONG = 12  # digits
 
 _DONE = State(Tone.GOOD, "tick", "done")
 _NOW = State(Tone.BUSY, "half", "now")
@@ -77,3 +81,44 @@ def what_happened(build: Build, *, at: datetime) -> str:
     if build.status in {BuildStatus.RUNNING, BuildStatus.SUCCEEDED}:
         return ""
     return build.error or states.build_state(build).word
+
+
+def timing_in_words(build: Build, usual: timedelta | None, *, at: datetime) -> str:
+    """How long a running build has run and will run: 3:12 of about 14:00, as far as is known."""
+    if build.started_at is None or build.is_final:
+        return ""
+    elapsed = clock(max(0.0, (at - build.started_at).total_seconds()))
+    if usual is None:
+        return f"{elapsed} so far; no earlier build tells how long it takes"
+    return f"{elapsed} of about {clock(usual.total_seconds())}"
+
+
+@dataclass(frozen=True, slots=True)
+class LogView:
+    """The part of a log that a page shows.
+
+    `follows` is true where that is its end and more may come, `from_end` where one begins to read
+    at the end; `earlier` and `later` are the
+    first lines of the parts next to it, 0 where there is none.
+    """
+
+    window: Window
+    follows: bool
+    from_end: bool
+    earlier: int
+    later: int
+
+
+def log_view(build: Build, first: str, wanted: str) -> LogView:
+    """The last lines of a log, or those from the line that the URL names; none on log=no."""
+    if wanted == "no":
+        return LogView(Window(), follows=False, from_end=False, earlier=0, later=0)
+    start = int(first) if first.isascii() and first.isdecimal() and len(first) < _LONG else None
+    window = logs.window(build.pk, start)
+    return LogView(
+        window=window,
+        follows=start is None and not build.is_final,
+        from_end=start is None and build.status != BuildStatus.SUCCEEDED,
+        earlier=max(1, window.first - LAST_LINES) if window.first > 1 else 0,
+        later=window.last + 1 if window.to_come else 0,
+    )

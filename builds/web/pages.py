@@ -18,13 +18,20 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from builds import logs
 from builds.boot.addresses import base_url
 from builds.choices import BuildStatus, System
 from builds.models import Build, Channel, Head, Release
 from builds.pipeline import Line, refusal_to_retry, regression
-from builds.web import logs, states
+from builds.web import states
 from builds.web.acts import may_trigger, may_withdraw
-from builds.web.build_page import progress_in_words, stage_steps, what_happened
+from builds.web.build_page import (
+    log_view,
+    progress_in_words,
+    stage_steps,
+    timing_in_words,
+    what_happened,
+)
 from builds.web.choice import Wish, choose
 from builds.web.dashboard import gather, latest_url, next_build, waits_for
 from builds.web.failure import is_tried_again
@@ -121,10 +128,10 @@ def build_list(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def build_detail(request: HttpRequest, pk: int) -> HttpResponse:
-    """One build with the end of its log."""
+    """One build with the end of its log, or with the part of it that the URL names."""
+    at = timezone.now()
     build = get_object_or_404(Build.objects.with_release(), pk=pk)
     attempts = Build.objects.filter(release=build.release, variant=build.variant)
-    at = timezone.now()
     context: dict[str, Any] = {
         "build": build,
         "state": states.build_state(build),
@@ -136,7 +143,8 @@ def build_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "may_retry": may_trigger(request.user) and not refusal_to_retry(build),
         "excerpt": logs.plain(build.excerpt),
         "progress": progress_in_words(build),
-        "tail": logs.tail(build),
+        "timing": timing_in_words(build, Build.objects.like(build).usual_duration(), at=at),
+        "log": log_view(build, request.GET.get("from", ""), request.GET.get("log", "")),
         "attempts": _with_states(attempts.order_by("attempt")),
         "at": at,
     }
@@ -154,7 +162,7 @@ def status(request: HttpRequest) -> HttpResponse:
 def build_log(request: HttpRequest, pk: int) -> HttpResponseBase:
     """The whole log of a build as plain text."""
     build = get_object_or_404(Build, pk=pk)
-    response = StreamingHttpResponse(logs.whole(build), content_type="text/plain; charset=utf-8")
+    response = StreamingHttpResponse(logs.text(build.pk), content_type="text/plain; charset=utf-8")
     response["X-Content-Type-Options"] = "nosniff"
     return response
 

@@ -1,12 +1,10 @@
 // Looks again at a page on which something is in the making, and swaps the parts that moved.
-// The page says by data-refresh on <main> after how many seconds; without it nothing happens.
+// The page says by data-refresh on <main> after how many seconds; without it only when it is asked
+// to by an event "look". By data-look it may name a lighter page with the same parts.
 
-const main = document.querySelector("main[data-refresh]");
-if (main) later(main.dataset.refresh);
-
-if (!location.hash) {
-  for (const log of document.querySelectorAll("[data-follow]")) log.scrollTop = log.scrollHeight;
-}
+const main = document.querySelector("main");
+if (main.dataset.refresh) later(main.dataset.refresh);
+document.addEventListener("look", () => look(0));
 
 function later(seconds) {
   setTimeout(look, Number(seconds) * 1000, seconds);
@@ -18,7 +16,7 @@ async function look(seconds) {
     return;
   }
   try {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    const answer = await fetch(main.dataset.look ?? location.href, { headers: { Accept: "text/html" } });
     if (answer.ok) seconds = show(await answer.text());
   } catch {
     // The portal is away for a moment: keep what is shown, and look again.
@@ -45,10 +43,8 @@ function isInUse(part) {
 function swap(part, next) {
   const open = [...part.querySelectorAll("details[open][id]")].map((each) => each.id);
   const focused = part.contains(document.activeElement) ? describe(document.activeElement) : null;
-  const scrolled = [...part.querySelectorAll("[data-follow]")].map(place);
   part.replaceChildren(...document.importNode(next, true).childNodes);
   for (const id of open) part.querySelector(`details[id="${id}"]`)?.setAttribute("open", "");
-  part.querySelectorAll("[data-follow]").forEach((log, index) => follow(log, scrolled[index]));
   if (focused) part.querySelector(focused)?.focus({ preventScroll: true });
 }
 
@@ -58,13 +54,4 @@ function describe(element) {
     if (value) return `[${name}="${CSS.escape(value)}"]`;
   }
   return null;
-}
-
-function place(log) {
-  const left = log.scrollHeight - log.scrollTop - log.clientHeight;
-  return { top: log.scrollTop, isAtEnd: left < 24 };
-}
-
-function follow(log, before) {
-  log.scrollTop = before && !before.isAtEnd ? before.top : log.scrollHeight;
 }

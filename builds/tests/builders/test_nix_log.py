@@ -74,6 +74,20 @@ def test_build_log_line_names_its_derivation() -> None:
     assert log.read(result(1, 101, "  CC  main.o")) == ["linux-6.12>   CC  main.o"]
 
 
+@given(st.text() | st.text(alphabet=" ~!#[]^abc"), st.sampled_from(["", "linux-6.12"]))
+def test_quick_way_for_usual_lines_gives_what_the_thorough_one_gives(text: str, name: str) -> None:
+    log = NixLog()
+    if name:
+        path = f"/nix/store/s226piqgql46zqafli2l0kh8404g7jw9-{name}.drv"
+        log.read(start(7, 105, text="", fields=[path]))
+    said = {"action": "result", "fields": [text], "id": 7, "type": 101}
+    line = "@nix " + json.dumps(said, separators=(",", ":"), ensure_ascii=False)
+    quick = log.plain_line(line.encode("utf-8", "surrogatepass"))
+    assert quick is None or [quick] == log.read(line)
+    if text and text.isascii() and text.isalnum():
+        assert quick is not None, "as Nix writes it"
+
+
 def test_message_of_several_lines_becomes_several_lines() -> None:
     assert NixLog().read(event(action="msg", level=1, msg="one\ntwo")) == ["one", "two"]
 

@@ -28,7 +28,7 @@ def text_of_log(client: Client, build: Build) -> str:
     return b"".join(response.streaming_content).decode()
 
 
-def test_running_build_shows_stages_progress_and_refreshes(client: Client) -> None:
+def test_running_build_shows_stages_and_progress_and_is_followed(client: Client) -> None:
     build = BuildFactory(running=True, bytes_done=310 * 2**20, bytes_expected=1200 * 2**20)
     response = page(client, build)
     text, body = text_of(response), response.content.decode()
@@ -36,7 +36,8 @@ def test_running_build_shows_stages_progress_and_refreshes(client: Client) -> No
     assert "12 of 29 derivations built, 310 MiB of 1.2 GiB fetched" in text
     assert "0:21" in text
     assert '<progress max="100" value="41"' in body
-    assert 'data-refresh="3"' in body
+    assert f'data-events="/api/v1/builds/{build.pk}/events"' in body
+    assert "data-follow" in body
 
 
 def test_waiting_build_says_what_it_waits_for(client: Client) -> None:
@@ -52,7 +53,7 @@ def test_failed_build_begins_with_the_sentence_and_the_excerpt(client: Client) -
     assert "The builder of initrd ended with exit code 1." in text
     assert "cpio: No space left on device" in text
     assert body.index("exit code 1") < body.index('id="log-title"')
-    assert "data-refresh" not in body
+    assert "data-follow" not in body
 
 
 def test_cancelled_and_lost_builds_say_so_in_words(client: Client) -> None:
@@ -95,7 +96,7 @@ def test_log_is_text_whatever_it_holds(client: Client) -> None:
     assert "click me" in body
     assert "evil.example" not in body
     assert "never.ends" not in body
-    assert "red and plain" in body
+    assert '<span class="ansi-bold ansi-red">red</span> and plain' in body
     assert "{{ settings.SECRET_KEY }}" in body
     assert "\x1b" not in body
     assert "\u202e" not in body

@@ -7,7 +7,7 @@ import re
 import pytest
 from django.conf import settings
 
-TEXTS = ("text", "quiet", "accent", "good", "warn", "bad")
+TEXTS = ("text", "quiet", "accent", "good", "warn", "bad", "magenta", "cyan")
 GROUNDS = ("ground", "surface", "accent-ground")
 
 
