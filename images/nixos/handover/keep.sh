@@ -4,7 +4,7 @@
 # shellcheck disable=SC2154 # $root is set by whoever sources it
 
 if [ -d /handover ]; then
-    # /run lives on in stage 2; it holds private keys until they are in place.
+    # /run lives on in stage 2. For root alone: there are private keys in it.
     (umask 077 && cp -r /handover /run/handover)
     # The first thing that systemd asks for, long before restore.sh runs.
     if [ -s /handover/machine-id ]; then

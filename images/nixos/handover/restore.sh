@@ -2,9 +2,11 @@
 #
 # usage: restore.sh HANDOVER ROOT
 # with HANDOVER as kexec/run lays it out, and ROOT empty but in tests. It runs before any of the
-# services, needs coreutils, and dropbearconvert for the keys of a host without OpenSSH.
+# services, needs coreutils, sed, and dropbearconvert for the keys of a host without OpenSSH.
 # shellcheck shell=sh
 set -u
+# Each part is worth having without the others.
+set +e
 
 handover=$1 root=$2
 networks=$root/run/systemd/network
@@ -39,7 +41,9 @@ dropbear_host_keys() {
     for type in rsa ecdsa ed25519; do
         from=$handover/dropbear/dropbear_${type}_host_key
         to=$root/etc/ssh/ssh_host_${type}_key
-        [ -f "$from" ] && [ ! -e "$to" ] || continue
+        if [ ! -f "$from" ] || [ -e "$to" ]; then
+            continue
+        fi
         (umask 077 && dropbearconvert dropbear openssh "$from" "$to") ||
             echo "the host key $from could not be converted" >&2
     done
@@ -62,9 +66,10 @@ network() {
     nameservers=$(values nameserver)
     if [ -n "$nameservers" ]; then
         mkdir -p "$root/run/systemd/resolved.conf.d"
-        # shellcheck disable=SC2086 # words
-        printf '[Resolve]\nDNS=%s\n' "$(echo $nameservers)" \
-            > "$root/run/systemd/resolved.conf.d/handover.conf"
+        {
+            echo '[Resolve]'
+            echo "$nameservers" | sed 's/^/DNS=/'
+        } > "$root/run/systemd/resolved.conf.d/handover.conf"
     fi
 }
 

@@ -4,7 +4,8 @@
 let
   inherit (import ../set.nix { inherit lib options; }) has;
 
-  keep = root: "root=${root}\n" + builtins.readFile ../handover/keep.sh;
+  # Within parentheses: the script of stage 1 has a variable of the same name.
+  keep = root: "(\nroot=${root}\n${builtins.readFile ../handover/keep.sh})\n";
   systemdInitrd = config.boot.initrd.systemd.enable or false;
 in
 {
@@ -58,7 +59,7 @@ in
           Type = "oneshot";
           RemainAfterExit = true;
         };
-        path = [ pkgs.coreutils pkgs.dropbear ];
+        path = [ pkgs.coreutils pkgs.dropbear pkgs.gnused ];
         script = "set -- /run/handover ''\n" + builtins.readFile ../handover/restore.sh;
       };
     }

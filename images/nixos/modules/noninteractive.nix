@@ -1,5 +1,5 @@
 # The smallest image, for programs that install over ssh: no editor, no channel, no rescue tools.
-{ lib, modulesPath, options, pkgs, ... }:
+{ lib, modulesPath, options, ... }:
 let
   inherit (import ../set.nix { inherit lib options; }) set;
 
@@ -21,14 +21,6 @@ in
     (set "hardware.enableRedistributableFirmware" (lib.mkForce false))
 
     (set "programs.nano.enable" false)
-    (set "environment.defaultPackages" (lib.mkForce [ ]))
-    (set "nix.registry" (lib.mkForce { }))
-    (set "environment.stub-ld.enable" false)
-    (set "xdg.autostart.enable" false)
-    (set "xdg.icons.enable" false)
-    (set "xdg.mime.enable" false)
-    (set "xdg.sounds.enable" false)
-    (set "security.polkit.enable" (lib.mkForce false))
     (set "security.sudo.enable" false)
     (set "fonts.fontconfig.enable" false)
 

@@ -1,4 +1,4 @@
-# Leaves out what an installer that lives in memory doesn't need: manuals, above all.
+# Leaves the manuals out: an installer lives in memory.
 { lib, options, ... }:
 let
   inherit (import ../set.nix { inherit lib options; }) set;
@@ -17,11 +17,5 @@ in
     (set "services.nixosManual.enable" never)
     (set "programs.man.enable" never)
     (set "programs.info.enable" never)
-
-    (set "programs.command-not-found.enable" never)
-    (set "services.logrotate.enable" never)
-    (set "services.udisks2.enable" never)
-    # Tools to build something in the image: an installer substitutes, or builds elsewhere.
-    { system.extraDependencies = lib.mkOverride 40 [ ]; }
   ];
 }

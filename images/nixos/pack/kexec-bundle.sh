@@ -27,21 +27,19 @@ payload() {
 
 verify() {
     [ -f "$bundle" ] || stop "save this to a file first: it has to read itself"
-    found=$(payload | sha256) || stop "none of sha256sum, shasum and openssl is here to verify it"
+    if command -v sha256sum > /dev/null; then
+        set -- sha256sum
+    elif command -v shasum > /dev/null; then
+        set -- shasum -a 256
+    elif command -v openssl > /dev/null; then
+        set -- openssl dgst -sha256 -r
+    else
+        stop "none of sha256sum, shasum and openssl is here to verify it with"
+    fi
+    found=$(payload | "$@")
+    found=${found%% *}
     [ "$found" = "$digest" ] ||
         stop "$bundle is damaged: its content has the digest $found instead of $digest"
-}
-
-sha256() {
-    if command -v sha256sum > /dev/null; then
-        sha256sum
-    elif command -v shasum > /dev/null; then
-        shasum -a 256
-    elif command -v openssl > /dev/null; then
-        openssl dgst -sha256 -r
-    else
-        return 1
-    fi | cut -d ' ' -f 1
 }
 
 # A new folder with room for the payload and a copy of it, where programs may run.
@@ -49,7 +47,9 @@ make_folder() {
     umask 077
     size=$(($(wc -c < "$bundle") / 1024))
     for parent in "${TMPDIR:-}" /tmp /var/tmp /root "$(dirname "$bundle")"; do
-        [ -d "$parent" ] && [ -w "$parent" ] || continue
+        if [ ! -d "$parent" ] || [ ! -w "$parent" ]; then
+            continue
+        fi
         [ "$(free_kib "$parent")" -gt $((size * 5 / 2)) ] || continue
         made=$(mktemp -d "$parent/kexec-bundle.XXXXXX") || continue
         printf '#!/bin/sh\n' > "$made/probe"

@@ -4,11 +4,20 @@ let
   facts = import ./facts.nix { inherit image system; };
   inherit (image) pkgs;
 
-  # They run on a system that has no /nix/store. Trees before 18.09 can't link statically; they
-  # are only evaluated.
-  static = pkgs.pkgsStatic or pkgs;
-  kexec = static.kexec-tools or static.kexectools;
-  iproute = static.iproute2 or static.iproute;
+  # They run on a system that has no /nix/store. Old trees, which are only evaluated, can't link
+  # statically.
+  programs =
+    if pkgs ? pkgsStatic then
+      {
+        kexec = pkgs.pkgsStatic.kexec-tools;
+        # With iptables it does not link statically.
+        ip = pkgs.pkgsStatic.iproute2.override { iptables = null; };
+      }
+    else
+      {
+        kexec = pkgs.kexectools;
+        ip = pkgs.iproute;
+      };
 in
 facts.output variant
   {
@@ -20,8 +29,8 @@ facts.output variant
     run =
       builtins.replaceStrings [ "@kernelParams@" ] [ facts.kernelParams ]
         (builtins.readFile ../../kexec/run);
-    kexec = "${kexec}/bin/kexec";
-    ip = "${iproute}/bin/ip";
+    kexec = "${programs.kexec}/bin/kexec";
+    ip = "${programs.ip}/bin/ip";
 
     nativeBuildInputs = [ pkgs.xz ];
   }
