@@ -125,15 +125,24 @@ def test_bundle_from_a_pipe_asks_for_a_file(shell: list[str], bundle: Path) -> N
 
 
 def test_bundle_says_when_no_folder_is_large_enough(shell: list[str], bundle: Path) -> None:
-    stubs = bundle.parent / "stubs"
-    stubs.mkdir()
-    stub = stubs / "df"
-    stub.write_text("#!/bin/sh\necho header\necho device 9 9 9 9% /\n")
-    stub.chmod(0o755)
-    done = start(shell, bundle, PATH=f"{stubs}:{os.environ['PATH']}")
+    done = start(shell, bundle, PATH=path_with_df(bundle, "echo header; echo device 9 9 9 9% /"))
     assert "MiB free and lets programs run: say one by TMPDIR=" in done.stderr
     assert done.returncode == 1
     assert left(bundle) == []
+
+
+def test_bundle_tries_where_df_knows_nothing(shell: list[str], bundle: Path) -> None:
+    failing_df = path_with_df(bundle, "echo /: can\\'t find mount point >&2; exit 1")
+    assert "run in" in start(shell, bundle, PATH=failing_df).stdout
+
+
+def path_with_df(bundle: Path, script: str) -> str:
+    stubs = bundle.parent / "stubs"
+    stubs.mkdir()
+    stub = stubs / "df"
+    stub.write_text(f"#!/bin/sh\n{script}\n")
+    stub.chmod(0o755)
+    return f"{stubs}:{os.environ['PATH']}"
 
 
 def refused(done: subprocess.CompletedProcess[str], bundle: Path) -> None:

@@ -42,15 +42,18 @@ verify() {
         stop "$bundle is damaged: its content has the digest $found instead of $digest"
 }
 
-# A new folder with room for the payload and a copy of it, where programs may run.
+# A new folder with room for the payload, and for the copy of its initrd that run makes, where
+# programs may run.
 make_folder() {
     umask 077
-    size=$(($(wc -c < "$bundle") / 1024))
+    needed=$(($(wc -c < "$bundle") * 5 / 2048))
     for parent in "${TMPDIR:-}" /tmp /var/tmp /root "$(dirname "$bundle")"; do
         if [ ! -d "$parent" ] || [ ! -w "$parent" ]; then
             continue
         fi
-        [ "$(free_kib "$parent")" -gt $((size * 5 / 2)) ] || continue
+        # df knows nothing of a root that is the initrd's own; there it has to be tried.
+        free=$(df -Pk "$parent" 2> /dev/null | awk 'NR == 2 { print $4 }')
+        [ "${free:-$needed}" -ge "$needed" ] || continue
         made=$(mktemp -d "$parent/kexec-bundle.XXXXXX") || continue
         printf '#!/bin/sh\n' > "$made/probe"
         chmod 700 "$made/probe"
@@ -61,11 +64,7 @@ make_folder() {
         fi
         rm -r "$made"
     done
-    stop "no folder has $((size * 5 / 2048)) MiB free and lets programs run: say one by TMPDIR=..."
-}
-
-free_kib() {
-    df -Pk "$1" | awk 'NR == 2 { print $4 }'
+    stop "no folder has $((needed / 1024)) MiB free and lets programs run: say one by TMPDIR=..."
 }
 
 stop() {
