@@ -61,7 +61,7 @@ in
           RemainAfterExit = true;
         };
         script = ''
-          # 15 letters of 32, none of which looks like another: 75 bits.
+          # 15 signs of 31, none of which looks like another: 74 bits.
           password=$(tr -dc a-hjkmnp-z2-9 < /dev/urandom | head -c 15)
           echo "root:$password" | chpasswd
           mkdir -p /run/issue.d
