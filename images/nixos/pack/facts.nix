@@ -1,0 +1,43 @@
+# What the outputs say of an evaluated image, and how each of them is laid out.
+{ image, system }:
+let
+  inherit (image) config pkgs;
+  inherit (config.boot.kernelPackages) kernel;
+
+  # The initrd has the system in it, compressed. An output that named it by its store path would
+  # drag it along once more, hence the discarded context; the initrd is what gets it built.
+  init = builtins.unsafeDiscardStringContext "${config.system.build.toplevel}/init";
+in
+rec {
+  version = config.system.nixos.version or config.system.nixosVersion;
+  kernelFile = "${config.system.build.kernel}/${config.system.boot.loader.kernelFile}";
+  kernelName = (if system == "x86_64-linux" then "bzImage-" else "Image-") + system;
+  kernelParams = "init=${init} ${toString config.boot.kernelParams}";
+  initrdFile = "${config.system.build.netbootRamdisk}/initrd";
+
+  # A derivation whose script lays out files in $out and lists each with `product ROLE FILE`.
+  output =
+    variant: attributes: script:
+    pkgs.runCommand "nixos-${variant}-${system}-${version}"
+      (
+        {
+          inherit version;
+          imageJson = builtins.toJSON {
+            inherit version;
+            kernel_version = kernel.modDirVersion or kernel.version;
+            # What nixos-images measured for an initrd with the whole store in it: the kernel holds
+            # it twice while it unpacks. The ISO reads its store from the medium.
+            min_ram_mib = if variant == "iso" then 1024 else 2560;
+          };
+        }
+        // attributes
+      )
+      ''
+        product() {
+          echo "file $1 $out/$2" >> $out/nix-support/hydra-build-products
+        }
+        mkdir -p $out/nix-support
+        printf '%s\n' "$imageJson" > $out/nix-support/image.json
+        ${script}
+      '';
+}
