@@ -21,7 +21,8 @@ def main(arguments: list[str]) -> int:
     python = provide("test", needs.TEST, folder)
     words = shlex.split(os.environ.get("ARGS", ""))
     os.chdir(ROOT)
-    os.execv(python, [python, "-m", "pytest", *words])  # noqa: S606 - no shell is wanted
+    # -B: byte code beside images/ would change the hash of the flake there.
+    os.execv(python, [python, "-B", "-m", "pytest", *words])  # noqa: S606 - no shell is wanted
 
 
 def crash(arguments: list[str]) -> int:

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from builds import pipeline
-from builds.builders.base import Builder, EvaluationFailed, Pin, Source
+from builds.builders.base import Builder, CancelSignal, EvaluationFailed, Pin, Source, never
 from builds.choices import ReleaseStatus
 from builds.models import Release
 from builds.storage import artifacts
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 class TooLate:
     """A builder whose planner was paused: meanwhile another one took the draft."""
 
-    def pin(self, source: Source) -> Pin:
+    def pin(self, source: Source, cancelled: CancelSignal = never) -> Pin:
         Release.objects.update(lease_until=Now() - timedelta(seconds=1))
         assert Release.objects.get().hold("the next")
         raise EvaluationFailed("the source is gone")
