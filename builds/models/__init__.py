@@ -6,10 +6,11 @@ from builds.models.channel import Channel, Target
 from builds.models.check import Check
 from builds.models.damage import Damage
 from builds.models.delivery import Attempt, Delivery
+from builds.models.head import Head
 from builds.models.lease import Leased, LeaseLost
 from builds.models.log import LogArchive, LogChunk, Packed, Piece, lines_of
 from builds.models.notice import Event
-from builds.models.release import Head, NotAllowed, Release
+from builds.models.release import NotAllowed, Release
 from builds.models.subscription import Subscription
 from builds.models.worker import Worker
 

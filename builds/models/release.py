@@ -1,4 +1,4 @@
-"""Releases: dated, numbered, immutable sets of artifacts, and the head that names the latest."""
+"""Releases: dated, numbered, immutable sets of artifacts."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from django.urls import reverse
 from builds import storage
 from builds.choices import BuildStatus, EventKind, ReleaseStatus, System, Trigger, Urgency
 from builds.models.channel import Channel
+from builds.models.head import Head
 from builds.models.lease import Leased, is_free, lease_end
 from builds.models.notice import Event
-from builds.models.retained import Retained, leaving
+from builds.models.release_queries import ReleaseQuerySet
+from builds.models.retained import Retained
 from builds.points import point
 
 if TYPE_CHECKING:
@@ -27,101 +29,6 @@ if TYPE_CHECKING:
 
 class NotAllowed(Exception):
     """A change of state that this row, as it stands, does not allow; the text says why."""
-
-
-class ReleaseQuerySet(models.QuerySet["Release"]):
-    """Releases by what one wants of them."""
-
-    def drafts(self) -> ReleaseQuerySet:
-        """Those still in the making."""
-        return self.filter(status=ReleaseStatus.DRAFT)
-
-    def published(self) -> ReleaseQuerySet:
-        """Those whose files may be read, newest first."""
-        return self.filter(status=ReleaseStatus.PUBLISHED).order_by("-published_at", "-pk")
-
-    def failed(self) -> ReleaseQuerySet:
-        """Those that a build or a check held back, oldest first."""
-        return self.filter(status=ReleaseStatus.FAILED).order_by("created_at", "pk")
-
-    def to_plan(self, at: datetime) -> ReleaseQuerySet:
-        """Drafts that wait for nothing but somebody who pins their source, in their turn."""
-        due = Q(retry_at=None) | Q(retry_at__lte=at)
-        waiting = self.drafts().filter(is_free() & due, pinned_at=None)
-        return waiting.order_by("urgency", "created_at", "pk").select_related("channel")
-
-    def of(self, channel: Channel, system: str) -> ReleaseQuerySet:
-        """Those of one channel on one system."""
-        return self.filter(channel=channel, system=system)
-
-    def ended(self) -> ReleaseQuerySet:
-        """Those that came to an end, good or bad."""
-        return self.exclude(status=ReleaseStatus.DRAFT)
-
-    def tried(self) -> ReleaseQuerySet:
-        """Those that were built until it was clear whether they are good."""
-        return self.ended().exclude(status=ReleaseStatus.CANCELLED)
-
-    def last_good_news(self, channel: Channel, system: str) -> datetime | None:
-        """When one was last published, or the source last found unchanged; None: never."""
-        of = self.of(channel, system)
-        skipped = of.filter(status=ReleaseStatus.CANCELLED, pinned_at=None).exclude(revision="")
-        times = [
-            of.published().aggregate(at=Max("published_at"))["at"],
-            skipped.aggregate(at=Max("finished_at"))["at"],
-        ]
-        return max((at for at in times if at is not None), default=None)
-
-    def ended_since(self, at: datetime) -> ReleaseQuerySet:
-        """Those that came to an end, or were published, at this time or later."""
-        return self.ended().filter(Q(finished_at__gte=at) | Q(published_at__gte=at))
-
-    def last_ended(self) -> ReleaseQuerySet:
-        """The one of each channel and system that ended last, with its channel."""
-        same = Release.objects.ended().filter(
-            channel=models.OuterRef("channel"), system=models.OuterRef("system")
-        )
-        newest = same.order_by("-finished_at", "-pk").values("pk")[:1]
-        return self.filter(pk=models.Subquery(newest)).select_related("channel")
-
-    def with_progress(self) -> ReleaseQuerySet:
-        """With channel, builds and checks, in a fixed number of queries."""
-        return self.select_related("channel").prefetch_related("builds", "checks")
-
-    def with_files(self) -> ReleaseQuerySet:
-        """With channel, artifacts, builds and checks, in a fixed number of queries."""
-        return self.with_progress().prefetch_related("artifacts__build")
-
-    def named(self, channel: str, version: str) -> ReleaseQuerySet:
-        """The one or two releases (one per system) that share this name and folder."""
-        return self.filter(channel__name=channel, version=version)
-
-    def known_to_outside(self) -> ReleaseQuerySet:
-        """Those that were published once: their names were given out."""
-        return self.filter(status__in=ReleaseStatus.known_to_outside())
-
-    def holding_files(self) -> ReleaseQuerySet:
-        """Those whose files the storage should have, or has until retention has removed them."""
-        return self.filter(files_removed_at=None).exclude(status=ReleaseStatus.EXPIRED)
-
-    def marked(self) -> ReleaseQuerySet:
-        """The published ones that retention has found free to go."""
-        return self.filter(status=ReleaseStatus.PUBLISHED, marked_at__isnull=False)
-
-    def beside(self, release: Release) -> ReleaseQuerySet:
-        """The others in the same folder of the storage: those of other systems."""
-        same = self.filter(channel=release.channel, version=release.version)
-        return same.exclude(pk=release.pk)
-
-    def leaving(self, **before: datetime) -> ReleaseQuerySet:
-        """Those whose files may be deleted from the storage; see builds.models.retained."""
-        return self.filter(leaving(**before)).select_related("channel").order_by("pk")
-
-    def to_scrub(self, before: datetime | None) -> ReleaseQuerySet:
-        """The published ones, those first that were hashed longest ago; none hashed since."""
-        unread = Q() if before is None else Q(scrubbed_at=None) | Q(scrubbed_at__lte=before)
-        found = self.published().filter(unread).select_related("channel")
-        return found.order_by(models.F("scrubbed_at").asc(nulls_first=True), "pk")
 
 
 class Release(Leased, Retained):
@@ -491,67 +398,3 @@ def _candidate_versions(base: str) -> Iterator[str]:
     yield base
     for number in count(2):
         yield f"{base}-{number}"
-
-
-class HeadQuerySet(models.QuerySet["Head"]):
-    """Heads by what one wants of them."""
-
-    def of(self, channel: str, system: str) -> Head | None:
-        """The head of one channel on one system, with its release and channel."""
-        return (
-            self.select_related("release", "release__channel")
-            .filter(channel__name=channel, system=system)
-            .first()
-        )
-
-    def with_files(self) -> HeadQuerySet:
-        """With what a page or record of the release shows, in a fixed number of queries."""
-        return self.select_related("release__channel").prefetch_related(
-            "release__artifacts__build", "release__checks"
-        )
-
-    def move(self, release: Release, *, at: datetime) -> Head:
-        """Let the head of the release's channel and system name this release."""
-        head, _ = self.update_or_create(
-            channel=release.channel,
-            system=release.system,
-            defaults={"release": release, "moved_at": at},
-        )
-        return head
-
-    def leave(self, release: Release, *, at: datetime) -> None:
-        """Move the head off a release, to the newest published one that is left, or remove it."""
-        # Locked, so that the one before can't expire between being found and becoming the head.
-        head = self.select_for_update().filter(release=release).first()
-        if head is None:
-            return
-        before = Release.objects.of(release.channel, release.system).published().first()
-        if before is None:
-            head.delete()
-        else:
-            self.move(before, at=at)
-
-
-class Head(models.Model):
-    """Which release of a channel on a system is the latest."""
-
-    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="heads")
-    system = models.CharField(max_length=20, choices=System)
-    release = models.ForeignKey(Release, on_delete=models.PROTECT, related_name="heads")
-    moved_at = models.DateTimeField()
-
-    objects = HeadQuerySet.as_manager()
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                name="one_head_per_channel_and_system", fields=["channel", "system"]
-            ),
-            models.CheckConstraint(
-                name="head_system_is_known",
-                condition=Q(system__in=sorted(System.values)),
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.channel} {self.system} → {self.release.version}"

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from builds import pipeline
 from builds.models import Release
-from builds.models.release import ReleaseQuerySet
+from builds.models.release_queries import ReleaseQuerySet
 from builds.pipeline.scrub import MIB, Pace, Scrubbed
 
 

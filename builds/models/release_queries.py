@@ -1,0 +1,114 @@
+"""Releases by what one wants of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.db.models import Max, Q
+
+from builds.choices import ReleaseStatus
+from builds.models.channel import Channel
+from builds.models.lease import is_free
+from builds.models.retained import leaving
+
+if TYPE_CHECKING:
+    from builds.models.release import Release
+
+
+class ReleaseQuerySet(models.QuerySet["Release"]):
+    """Releases by what one wants of them."""
+
+    def drafts(self) -> ReleaseQuerySet:
+        """Those still in the making."""
+        return self.filter(status=ReleaseStatus.DRAFT)
+
+    def published(self) -> ReleaseQuerySet:
+        """Those whose files may be read, newest first."""
+        return self.filter(status=ReleaseStatus.PUBLISHED).order_by("-published_at", "-pk")
+
+    def failed(self) -> ReleaseQuerySet:
+        """Those that a build or a check held back, oldest first."""
+        return self.filter(status=ReleaseStatus.FAILED).order_by("created_at", "pk")
+
+    def to_plan(self, at: datetime) -> ReleaseQuerySet:
+        """Drafts that wait for nothing but somebody who pins their source, in their turn."""
+        due = Q(retry_at=None) | Q(retry_at__lte=at)
+        waiting = self.drafts().filter(is_free() & due, pinned_at=None)
+        return waiting.order_by("urgency", "created_at", "pk").select_related("channel")
+
+    def of(self, channel: Channel, system: str) -> ReleaseQuerySet:
+        """Those of one channel on one system."""
+        return self.filter(channel=channel, system=system)
+
+    def ended(self) -> ReleaseQuerySet:
+        """Those that came to an end, good or bad."""
+        return self.exclude(status=ReleaseStatus.DRAFT)
+
+    def tried(self) -> ReleaseQuerySet:
+        """Those that were built until it was clear whether they are good."""
+        return self.ended().exclude(status=ReleaseStatus.CANCELLED)
+
+    def last_good_news(self, channel: Channel, system: str) -> datetime | None:
+        """When one was last published, or the source last found unchanged; None: never."""
+        of = self.of(channel, system)
+        skipped = of.filter(status=ReleaseStatus.CANCELLED, pinned_at=None).exclude(revision="")
+        times = [
+            of.published().aggregate(at=Max("published_at"))["at"],
+            skipped.aggregate(at=Max("finished_at"))["at"],
+        ]
+        return max((at for at in times if at is not None), default=None)
+
+    def ended_since(self, at: datetime) -> ReleaseQuerySet:
+        """Those that came to an end, or were published, at this time or later."""
+        return self.ended().filter(Q(finished_at__gte=at) | Q(published_at__gte=at))
+
+    def last_ended(self) -> ReleaseQuerySet:
+        """The one of each channel and system that ended last, with its channel."""
+        same = (
+            ReleaseQuerySet(self.model)
+            .ended()
+            .filter(channel=models.OuterRef("channel"), system=models.OuterRef("system"))
+        )
+        newest = same.order_by("-finished_at", "-pk").values("pk")[:1]
+        return self.filter(pk=models.Subquery(newest)).select_related("channel")
+
+    def with_progress(self) -> ReleaseQuerySet:
+        """With channel, builds and checks, in a fixed number of queries."""
+        return self.select_related("channel").prefetch_related("builds", "checks")
+
+    def with_files(self) -> ReleaseQuerySet:
+        """With channel, artifacts, builds and checks, in a fixed number of queries."""
+        return self.with_progress().prefetch_related("artifacts__build")
+
+    def named(self, channel: str, version: str) -> ReleaseQuerySet:
+        """The one or two releases (one per system) that share this name and folder."""
+        return self.filter(channel__name=channel, version=version)
+
+    def known_to_outside(self) -> ReleaseQuerySet:
+        """Those that were published once: their names were given out."""
+        return self.filter(status__in=ReleaseStatus.known_to_outside())
+
+    def holding_files(self) -> ReleaseQuerySet:
+        """Those whose files the storage should have, or has until retention has removed them."""
+        return self.filter(files_removed_at=None).exclude(status=ReleaseStatus.EXPIRED)
+
+    def marked(self) -> ReleaseQuerySet:
+        """The published ones that retention has found free to go."""
+        return self.filter(status=ReleaseStatus.PUBLISHED, marked_at__isnull=False)
+
+    def beside(self, release: Release) -> ReleaseQuerySet:
+        """The others in the same folder of the storage: those of other systems."""
+        same = self.filter(channel=release.channel, version=release.version)
+        return same.exclude(pk=release.pk)
+
+    def leaving(self, **before: datetime) -> ReleaseQuerySet:
+        """Those whose files may be deleted from the storage; see builds.models.retained."""
+        return self.filter(leaving(**before)).select_related("channel").order_by("pk")
+
+    def to_scrub(self, before: datetime | None) -> ReleaseQuerySet:
+        """The published ones, those first that were hashed longest ago; none hashed since."""
+        unread = Q() if before is None else Q(scrubbed_at=None) | Q(scrubbed_at__lte=before)
+        found = self.published().filter(unread).select_related("channel")
+        return found.order_by(models.F("scrubbed_at").asc(nulls_first=True), "pk")
