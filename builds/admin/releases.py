@@ -266,7 +266,8 @@ class ReleaseAdmin(ReadOnlyAdmin[Release]):
             raise PermissionDenied
         form = ReasonForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
-            self._do(request, release, lambda: do(form.cleaned_data["reason"]))
+            word = "kept for good" if act == "Keep" else ""
+            self._do(request, release, lambda: do(form.cleaned_data["reason"]), word)
             return redirect(release)
         context: dict[str, Any] = {
             **self.admin_site.each_context(request),
@@ -278,14 +279,16 @@ class ReleaseAdmin(ReadOnlyAdmin[Release]):
         }
         return render(request, "admin/builds/release/reason.html", context)
 
-    def _do(self, request: HttpRequest, release: Release, act: Callable[[], None]) -> None:
-        """Do it, or say why it can't be done."""
+    def _do(
+        self, request: HttpRequest, release: Release, act: Callable[[], None], word: str = ""
+    ) -> None:
+        """Do it and say so, by default by the status that it has now; or say why it can't be done."""
         try:
             act()
         except NotAllowed as refusal:
             self.message_user(request, str(refusal), messages.WARNING)
         else:
-            self.message_user(request, f"{release}: {release.get_status_display()}.")
+            self.message_user(request, f"{release}: {word or release.get_status_display()}.")
 
 
 @admin.register(Build)
