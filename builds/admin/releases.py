@@ -282,7 +282,7 @@ class ReleaseAdmin(ReadOnlyAdmin[Release]):
     def _do(
         self, request: HttpRequest, release: Release, act: Callable[[], None], word: str = ""
     ) -> None:
-        """Do it and say so, by default by the status that it has now; or say why it can't be done."""
+        """Do it and say so, by the status that it has now or a word; or say why it can't be."""
         try:
             act()
         except NotAllowed as refusal:

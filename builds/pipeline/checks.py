@@ -24,7 +24,7 @@ from builds.storage.base import blocks
 
 logger = logging.getLogger(__name__)
 
-MEMORY_MIB = 1024
+MEMORY_MIB = 3072  # an initrd that holds a whole NixOS wants 2.5 GB; QEMU takes what is used
 
 
 def run_check(check: Check, *, worker: str) -> bool:
