@@ -22,6 +22,7 @@ from builds.builders.nix import NixBuilder
 from builds.builders.watched import Watch
 from builds.tests.builders.flakes import NETBOOT, Flake
 from builds.tests.builders.sinks import Memory
+from builds.tests.processes import processes_with
 
 Requests = Callable[..., BuildRequest]
 ROOT = Path(__file__).parents[3]
@@ -31,19 +32,6 @@ ROOT = Path(__file__).parents[3]
 def mark() -> str:
     """A number of seconds that nothing else sleeps."""
     return f"300.{uuid.uuid4().int % 10**12:012}"
-
-
-def marked_processes(mark: str) -> list[int]:
-    """The processes, of any namespace below ours, that have the mark on their command line."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (folder / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if mark.encode() in line and int(folder.name) != os.getpid():
-            found.append(int(folder.name))
-    return found
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 10) -> bool:
@@ -63,7 +51,7 @@ def test_silent_build_is_ended_at_its_silence_limit(
     request = request_for(f"run sleep {mark}", silence_limit=1)
     with pytest.raises(BuildTimedOut, match="printed nothing for 1 second, its silence limit"):
         builder.build(request)
-    assert marked_processes(mark) == []
+    assert processes_with(mark) == []
 
 
 def test_long_build_is_ended_at_its_time_limit(
@@ -74,7 +62,7 @@ def test_long_build_is_ended_at_its_time_limit(
     )
     with pytest.raises(BuildTimedOut, match=r"longer than its time limit of 1\.5 seconds"):
         builder.build(request)
-    assert marked_processes(mark) == []
+    assert processes_with(mark) == []
 
 
 def test_silent_build_is_cancelled_at_once(
@@ -87,7 +75,7 @@ def test_silent_build_is_cancelled_at_once(
     with pytest.raises(BuildCancelled):
         builder.build(request)
     assert time.monotonic() - sink.times["demo> running"] < 5
-    assert marked_processes(mark) == []
+    assert processes_with(mark) == []
 
 
 def test_builder_program_deaf_to_sigterm_is_killed(
@@ -100,7 +88,7 @@ def test_builder_program_deaf_to_sigterm_is_killed(
     with pytest.raises(BuildCancelled):
         builder.build(request)
     assert time.monotonic() - sink.times["demo> running"] < 10
-    assert marked_processes(mark) == []
+    assert processes_with(mark) == []
 
 
 def test_program_deaf_to_sigterm_is_killed_within_ten_seconds(mark: str) -> None:
@@ -111,7 +99,7 @@ def test_program_deaf_to_sigterm_is_killed_within_ten_seconds(mark: str) -> None
     with pytest.raises(BuildCancelled):
         watched.run(deaf, watch, lines.append)
     assert time.monotonic() - started < 10
-    assert marked_processes(mark) == []
+    assert processes_with(mark) == []
 
 
 def test_build_that_is_cancelled_before_it_starts_starts_nothing(
@@ -129,7 +117,7 @@ def test_error_of_the_sink_ends_the_build_too(mark: str) -> None:
     command = ["sh", "-c", f"echo up >&2; sleep {mark}"]
     with pytest.raises(RuntimeError, match="up"):
         watched.run(command, Watch(lambda: False, 60, 60), refuse)
-    assert marked_processes(mark) == []
+    assert processes_with(mark) == []
 
 
 def test_much_output_on_both_pipes_does_not_block() -> None:
@@ -153,7 +141,7 @@ def test_program_killed_from_outside_is_told_by_its_signal(mark: str) -> None:
     """As the kernel does when memory runs out."""
 
     def kill(_: bytes) -> None:
-        for process in marked_processes(mark):
+        for process in processes_with(mark):
             os.kill(process, signal.SIGKILL)
 
     command = ["sh", "-c", f"echo up >&2; sleep {mark}; true"]
@@ -196,10 +184,10 @@ def test_killed_worker_leaves_nothing_behind(tmp_path: Path, mark: str) -> None:
         guard = threading.Timer(30, child.kill)
         guard.start()
         assert any("running" in line for line in child.stdout)
-        assert wait_until(lambda: bool(marked_processes(mark)))
+        assert wait_until(lambda: bool(processes_with(mark)))
         child.kill()
         guard.cancel()
-    assert wait_until(lambda: not marked_processes(mark), seconds=5)
+    assert wait_until(lambda: not processes_with(mark), seconds=5)
 
 
 def test_machine_that_cannot_isolate_builds_without_the_sandbox_and_says_so(

@@ -2,22 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from builds.emulator.accelerator import Accelerator
 
 TCG = Accelerator("tcg", "The tests run where KVM may not.")
-
-
-def processes_with(word: str) -> list[int]:
-    """The processes, of any namespace below ours, with a word on their command line."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (folder / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if word.encode() in line and int(folder.name) != os.getpid():
-            found.append(int(folder.name))
-    return found

@@ -13,7 +13,8 @@ from builds.choices import System, Verdict
 from builds.emulator.machine import Firmware, Machine
 from builds.emulator.stubs import SectorEnd, arm64_image, boot_disk
 from builds.emulator.watch import BootCancelled, boot
-from builds.tests.emulator.machines import TCG, processes_with
+from builds.tests.emulator.machines import TCG
+from builds.tests.processes import processes_with
 
 MARKER = "demo is up: x86_64-linux 1"
 

@@ -17,7 +17,8 @@ from builds.emulator.console import TAIL_LIMIT, Console
 from builds.emulator.guest import Guest, GuestEndedError, GuestError
 from builds.emulator.machine import Firmware, Forward, Machine
 from builds.emulator.stubs import SectorEnd, boot_disk
-from builds.tests.emulator.machines import TCG, processes_with
+from builds.tests.emulator.machines import TCG
+from builds.tests.processes import processes_with
 
 ROOT = Path(__file__).parents[3]
 

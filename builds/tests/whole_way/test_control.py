@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from builds.tests.builders.flakes import SYSTEM, Flake
-from builds.tests.builders.test_nix_stop import marked_processes
+from builds.tests.processes import processes_with
 from builds.tests.whole_way.conftest import Portal
 
 CANCELLED_WITHIN = 10.0
@@ -68,20 +68,20 @@ def test_deaf_build_is_cancelled_within_ten_seconds_and_can_be_retried(
     admin = Admin(portal)
     said = portal.manage("trigger", "deaf")
     [path] = [word for word in said.split() if "drafts/" in word]
-    portal.wait("deaf builder program", 240, lambda: marked_processes(mark))
+    portal.wait("deaf builder program", 240, lambda: processes_with(mark))
     build = max(re.findall(r"/builds/\d+/", admin.get(path)), key=len)
     assert "Cancel this build" in admin.get(build)
 
     asked = time.monotonic()
     page = admin.post(f"{build}cancel")
-    portal.wait("end of its processes", 30, lambda: not marked_processes(mark))
+    portal.wait("end of its processes", 30, lambda: not processes_with(mark))
     portal.wait("cancelled build", 30, lambda: "Cancelled by an admin" in portal.get(build))
     took = time.monotonic() - asked
 
     assert "is cancelled" in page
     assert took < CANCELLED_WITHIN
     print(f"cancelled in {took:.1f} s")  # noqa: T201 - shown by pytest -rP
-    assert marked_processes(mark) == []
+    assert processes_with(mark) == []
     release = portal.get(path)
     assert "Cancelled by an admin" in release
     assert "in the making" not in release
@@ -90,10 +90,10 @@ def test_deaf_build_is_cancelled_within_ten_seconds_and_can_be_retried(
 
     # The same source is built again within the same release, which is why it still hangs.
     assert "is tried again" in admin.post(f"{build}retry")
-    portal.wait("second attempt", 100, lambda: marked_processes(mark))
+    portal.wait("second attempt", 100, lambda: processes_with(mark))
     second = max(map(int, re.findall(r"/builds/(\d+)/", admin.get(path))))
     admin.post(f"/builds/{second}/cancel")
-    portal.wait("end of its processes", 30, lambda: not marked_processes(mark))
+    portal.wait("end of its processes", 30, lambda: not processes_with(mark))
 
 
 def test_status_page_of_a_running_portal_names_its_worker_and_its_tick(portal: Portal) -> None:
