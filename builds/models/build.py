@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Max, Q
 from django.db.models.functions import Now
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 MOST_ATTEMPTS = 5
 REMEMBERED_SUCCESSES = 500
-FIRST_PAUSE = timedelta(seconds=30)
 PAUSE_GROWS = 4
 TYPICAL_OF = 9  # builds
 RUNNING = Q(status=BuildStatus.RUNNING)
@@ -337,5 +337,5 @@ class Build(Leased):
 
 
 def pause(tries: int) -> timedelta:
-    """How long to wait after so many failed tries: 30 s, 2 min, 8 min, 32 min."""
-    return FIRST_PAUSE * int(PAUSE_GROWS ** (tries - 1))
+    """How long to wait after so many failed tries: 30 s, 2 min, 8 min, 32 min by default."""
+    return timedelta(seconds=settings.BUILD_RETRY_SECONDS) * int(PAUSE_GROWS ** (tries - 1))

@@ -201,7 +201,6 @@ class Release(Leased, Retained):
                 if self.follows_a_failure():
                     Event.objects.record(EventKind.RECOVERED, self, at=at)
                 Event.objects.record(EventKind.PUBLISHED, self, at=at)
-            point("publish: all written")
             return changed
 
     def postpone(self, reason: str, excerpt: str, *, until: datetime) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from django.db import connection
 
 from builds.choices import BuildStatus, ReleaseStatus, Verdict
-from builds.models import Artifact, Build, Check, Head, Release
+from builds.models import Artifact, Build, Check, Head, LogArchive, Release
 from builds.pipeline import documents
 from builds.pipeline.publish import is_told
 from builds.storage import INCOMING, artifacts, channel_key
@@ -153,6 +153,7 @@ def _strays(release: Release, before: Release, storage: Keys) -> Iterator[str]:
     for one in (release, before):
         named |= {artifact.key for artifact in Artifact.objects.filter(release=one)}
         named |= {one.key(name) for name in documents.paper_names(one.system)}
+        named |= {log.key for log in LogArchive.objects.filter(build__release=one)}
     collect(storage)
     for key in sorted(set(storage()) - named):
         yield f"an orphan: {key}"
