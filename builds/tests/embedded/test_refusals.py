@@ -146,5 +146,5 @@ def test_wrong_setting_is_one_line(data_dir: Path, setting: str, value: str, rea
 def test_unknown_command_names_the_known_ones() -> None:
     done = subprocess.run([*COMMAND, "walk"], capture_output=True, text=True, check=False)
 
-    assert done.stderr == "portal: knows run, setup, test, lint, not 'walk'\n"
+    assert done.stderr == "portal: knows run, setup, test, lint, crash, not 'walk'\n"
     assert done.returncode == 2
