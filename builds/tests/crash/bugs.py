@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from django.db import models
 from django.db.models.functions import Now
 
-from builds.choices import BuildStatus, ReleaseStatus, Role, Stage, Verdict
+from builds.builders.base import Product
+from builds.choices import BuildStatus, ReleaseStatus, Stage, Verdict
 from builds.models import Artifact, Build, Check, Head, Release
 from builds.models.lease import Leased, lease_end
 from builds.points import point
 from builds.storage import AlreadyStored, FolderStorage, artifacts
+from builds.storage.base import Tick
 
 
 def module(name: str) -> Any:
@@ -63,8 +64,9 @@ def write_in_place() -> None:
 def store_under_the_last_key() -> None:
     """Let every attempt write under the release's own keys, and remove what lies there."""
 
-    def set_aside(build: Build, name: str, role: Role, path: Path, log: Any) -> Artifact:
+    def set_aside(build: Build, product: Product, log: Any, tick: Tick) -> Artifact:
         point("store: before a file")
+        name, path = product.name, product.path
         key = build.release.key(name)
         try:
             stored = artifacts().put_once(key, path)
@@ -78,7 +80,7 @@ def store_under_the_last_key() -> None:
             release=build.release,
             build=build,
             variant=build.variant,
-            role=role,
+            role=product.role,
             name=name,
             size=stored.size,
             sha256=stored.sha256,

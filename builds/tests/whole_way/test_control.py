@@ -86,7 +86,9 @@ def test_deaf_build_is_cancelled_within_ten_seconds_and_can_be_retried(
     assert "Cancelled by an admin" in release
     assert "in the making" not in release
     stored = portal.data_dir / "storage" / "releases" / "download" / "deaf"
-    assert not [file for file in stored.rglob("*") if file.is_file()]
+    assert [file.name for file in stored.rglob("*") if file.is_file()] == [
+        f"build-netboot-{SYSTEM}.1.log.gz"
+    ]
 
     # The same source is built again within the same release, which is why it still hangs.
     assert "is tried again" in admin.post(f"{build}retry")
