@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import tarfile
 from collections.abc import Callable
@@ -22,11 +21,6 @@ PARAMS = (
     "console=tty0 console=ttyS0,115200"
 )
 OPTIONS = ("--option", "build-users-group", "", "--option", "sandbox", "false")
-
-pytestmark = pytest.mark.skipif(
-    shutil.which("nix-build") is None or os.geteuid() != 0,
-    reason="Nix builds outside of its sandbox for root only",
-)
 
 Pack = Callable[..., Path]
 

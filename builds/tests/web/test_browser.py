@@ -25,7 +25,7 @@ from builds.tests.factories import (
 )
 from builds.tests.webs import MakeWeb, Web
 
-CHROMIUM = shutil.which("chromium")
+CHROMIUM = shutil.which("chromium") or "chromium is not installed; run make test"
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -39,10 +39,7 @@ FLAGS = [
 NARROW, WIDE = 360, 1280
 LEAST_CONTRAST = 4.5
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine"),
-]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @dataclass

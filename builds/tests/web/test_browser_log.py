@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,10 +14,7 @@ from builds.tests.factories import BuildFactory, write_log
 from builds.tests.web.test_browser import browser
 from builds.tests.webs import MakeWeb
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(shutil.which("chromium") is None, reason="there is no chromium"),
-]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 HOSTILE = [
     "<img src=x onerror=\"document.title='stolen'\"><script>document.title='stolen'</script>",
