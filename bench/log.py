@@ -33,10 +33,10 @@ def main() -> None:
         "DEBUG": "true",
         "NIX_OFFLINE": "true",
     }
-    import django  # noqa: PLC0415 - only now does the environment say where
+    import django  # only now does the environment say where
 
     django.setup()
-    from django.core.management import call_command  # noqa: PLC0415
+    from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
     try:
@@ -61,7 +61,7 @@ def build(lines: int = 1_000_000) -> None:
 
 def bare_build(lines: int) -> float:
     """Seconds of `nix build` as the portal calls it, its log thrown away."""
-    from builds.builders.nix_command import NixSettings, _options, sandbox  # noqa: PLC0415
+    from builds.builders.nix_command import NixSettings, _options, sandbox
 
     flake = write_flake(lines)
     command = ["nix", *_options(NixSettings(offline=True))]
@@ -78,13 +78,13 @@ def bare_build(lines: int) -> float:
 
 def portal_build(lines: int) -> float:
     """Seconds of the part of a portal's build that the bare one has too."""
-    from builds.builders.nix import _realise  # noqa: PLC0415
-    from builds.builders.nix_command import NixCalls, NixSettings  # noqa: PLC0415
-    from builds.builders.watched import Watch  # noqa: PLC0415
-    from builds.models import LogChunk  # noqa: PLC0415
-    from builds.pipeline.heartbeat import Heartbeat  # noqa: PLC0415
-    from builds.pipeline.log import BuildLog  # noqa: PLC0415
-    from builds.pipeline.run import CancelWatch, request_for  # noqa: PLC0415
+    from builds.builders.nix import _realise
+    from builds.builders.nix_command import NixCalls, NixSettings
+    from builds.builders.watched import Watch
+    from builds.models import LogChunk
+    from builds.pipeline.heartbeat import Heartbeat
+    from builds.pipeline.log import BuildLog
+    from builds.pipeline.run import CancelWatch, request_for
 
     row = running_build()
     flake = write_flake(lines)
@@ -107,17 +107,17 @@ def portal_build(lines: int) -> float:
 
 def watch(watchers: int = 300, threads: int = 256) -> None:
     """A page's time on the embedded server with so many idle watchers, and without."""
-    import resource  # noqa: PLC0415
+    import resource
 
-    from conftest import free_port  # noqa: PLC0415
+    from conftest import free_port
 
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    workers = 2 if threads <= 256 else 1  # noqa: PLR2004 - as the embedded server has
+    workers = 2 if threads <= 256 else 1  # as the embedded server has
     row = running_build()
     port = free_port()
     config = str(ROOT / "deploy" / "gunicorn_settings.py")
-    most = 200 if threads <= 256 else threads - 56  # noqa: PLR2004
+    most = 200 if threads <= 256 else threads - 56
     server = subprocess.Popen(
         [
             *(sys.executable, "-m", "gunicorn", "--config", config, "--workers", str(workers)),
@@ -136,7 +136,7 @@ def watch(watchers: int = 300, threads: int = 256) -> None:
 
 def measure_watchers(port: int, build_id: int, watchers: int, pid: int) -> None:
     """Print what watchers cost: those held, page time, memory."""
-    from builds.tests.logs.events import Stream  # noqa: PLC0415
+    from builds.tests.logs.events import Stream
 
     url = f"http://127.0.0.1:{port}"
     page_time(url, until_up=True)
@@ -146,7 +146,7 @@ def measure_watchers(port: int, build_id: int, watchers: int, pid: int) -> None:
         Stream(url, f"/api/v1/builds/{build_id}/events?tail=2000", timeout=120)
         for _ in range(watchers)
     ]
-    taken = [stream for stream in held if stream.answer.status == 200]  # noqa: PLR2004
+    taken = [stream for stream in held if stream.answer.status == 200]
     for stream in taken:
         next(iter(stream))  # each is really served
     during, more = page_time(url), resident(pid) - memory
@@ -159,7 +159,7 @@ def measure_watchers(port: int, build_id: int, watchers: int, pid: int) -> None:
 
 def page_time(url: str, *, until_up: bool = False, pages: int = 60) -> float:
     """The median of a page's seconds."""
-    import http.client  # noqa: PLC0415
+    import http.client
 
     times = []
     while len(times) < (1 if until_up else pages):
@@ -192,9 +192,9 @@ def resident(pid: int) -> int:
 
 def running_build():
     """A build that a worker has, with a few lines of log."""
-    from django.utils import timezone  # noqa: PLC0415
+    from django.utils import timezone
 
-    from builds.tests.factories import BuildFactory, write_log  # noqa: PLC0415
+    from builds.tests.factories import BuildFactory, write_log
 
     row = BuildFactory(running=True, started_at=timezone.now())
     row.refresh_from_db()
@@ -205,7 +205,7 @@ def running_build():
 
 def write_flake(lines: int):
     """A flake whose one image prints so many lines; new to the store each time."""
-    from builds.tests.builders.flakes import Flake  # noqa: PLC0415
+    from builds.tests.builders.flakes import Flake
 
     folder = FOLDER / "flake"
     folder.mkdir(exist_ok=True)
@@ -218,7 +218,7 @@ def write_flake(lines: int):
 
 def attribute() -> str:
     """The image of that flake."""
-    from builds.tests.builders.flakes import attribute as path_of  # noqa: PLC0415
+    from builds.tests.builders.flakes import attribute as path_of
 
     return path_of("lines")
 

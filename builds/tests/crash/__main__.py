@@ -91,7 +91,7 @@ class Lanes:
 
 
 def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 - a program's own words
+    print(text, file=sys.stderr, flush=True)  # a program's own words
 
 
 def summary(results: list[Result]) -> str:
@@ -121,7 +121,7 @@ def arguments() -> argparse.Namespace:
 
 
 def bug_cases() -> list[Case]:
-    from builds.tests.crash import bug_list  # noqa: PLC0415 - only where it is wanted
+    from builds.tests.crash import bug_list  # only where it is wanted
 
     return [
         dataclasses.replace(case, bug=seeded)
@@ -157,8 +157,8 @@ def main() -> int:
         asked.json.write_text(json.dumps([dataclasses.asdict(result) for result in results]))
     if asked.bugs:
         return _tell_bugs(results)
-    print(matrix.table(results))  # noqa: T201
-    print(f"\n{summary(results)}; {time.monotonic() - started:.0f} s in all, {asked.database}")  # noqa: T201
+    print(matrix.table(results))
+    print(f"\n{summary(results)}; {time.monotonic() - started:.0f} s in all, {asked.database}")
     return int(any(result.wrong for result in results) or len(results) < len(cases))
 
 
@@ -171,9 +171,9 @@ def _tell_bugs(results: list[Result]) -> int:
         caught.setdefault(result.case.bug, []).extend(
             f"{result.case}: {wrong}" for wrong in result.wrong if result.reached
         )
-    print("| seeded bug | caught by |\n|---|---|")  # noqa: T201
+    print("| seeded bug | caught by |\n|---|---|")
     for bug, wrong in sorted(caught.items()):
-        print(f"| {bug.replace('_', ' ')} | {wrong[0] if wrong else 'NOTHING'} |")  # noqa: T201
+        print(f"| {bug.replace('_', ' ')} | {wrong[0] if wrong else 'NOTHING'} |")
     return int(not all(caught.values()) or any(result.wrong for result in sound))
 
 

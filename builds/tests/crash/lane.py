@@ -35,16 +35,16 @@ def main(folder: Path, database: str, port: int, s3: dict[str, str]) -> None:
     world = World(folder, database, port=port, s3_port=int(s3["port"]) if s3 else None)
     try:
         _environment(world, s3)
-        import django  # noqa: PLC0415 - the environment comes first
+        import django  # the environment comes first
 
         django.setup()
-        from builds.tests.crash.lane_rows import Rows  # noqa: PLC0415
+        from builds.tests.crash.lane_rows import Rows
 
         lane = Lane(world, Rows(world.folder))
-        print("ready", flush=True)  # noqa: T201 - the controller reads it
+        print("ready", flush=True)  # the controller reads it
         for line in sys.stdin:
             result = lane.play(Case(**json.loads(line)))
-            print(json.dumps(dataclasses.asdict(result)), flush=True)  # noqa: T201
+            print(json.dumps(dataclasses.asdict(result)), flush=True)
     finally:
         world.close()
 

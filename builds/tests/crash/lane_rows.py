@@ -130,7 +130,7 @@ class Rows:
         for model in (Artifact, Build):
             model.objects.filter(release__in=later).delete()
         later.delete()
-        import redis  # noqa: PLC0415
+        import redis
 
         url = settings.REDIS_URL.replace("redis+socket://", "unix://")
         redis.Redis.from_url(url).flushall()

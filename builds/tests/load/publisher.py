@@ -10,16 +10,16 @@ import django
 def main(count: int) -> None:
     """Publish `count` times; after every fifth publish the head goes back and forth once."""
     django.setup()
-    from django.utils import timezone  # noqa: PLC0415 - only after the set-up
+    from django.utils import timezone  # only after the set-up
 
-    from builds.models import Head  # noqa: PLC0415
-    from builds.pipeline import write_moving  # noqa: PLC0415
-    from builds.tests.downloads.conftest import stored_release  # noqa: PLC0415
-    from builds.tests.models.rows import channel  # noqa: PLC0415
+    from builds.models import Head
+    from builds.pipeline import write_moving
+    from builds.tests.downloads.conftest import stored_release
+    from builds.tests.models.rows import channel
 
     of = channel(is_default=True)
     before = stored_release(of, "week.0")
-    print("ready", flush=True)  # noqa: T201 - the test waits for it
+    print("ready", flush=True)  # the test waits for it
     for number in range(1, count):
         release = stored_release(of, f"week.{number}")
         if number % 5 == 0:
