@@ -63,7 +63,9 @@ def test_deaf_build_is_cancelled_within_ten_seconds_and_can_be_retried(
     deaf = f"trap '' TERM INT HUP; echo running; while :; do run sleep {mark}; done"
     flake = Flake(tmp_path / "deaf", {"netboot": deaf}, versions={"netboot": "12.deaf"}).write()
     (tmp_path / "catalogue.toml").write_text(CATALOGUE.format(flake=flake.folder, system=SYSTEM))
-    portal.wait("answer", 240, lambda: portal.log.exists() and "running at" in portal.log.read_text())
+    portal.wait(
+        "answer", 240, lambda: portal.log.exists() and "running at" in portal.log.read_text()
+    )
     portal.manage("loadcatalog", str(tmp_path / "catalogue.toml"))
     admin = Admin(portal)
     said = portal.manage("trigger", "deaf")
