@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -30,6 +30,11 @@ class Piece:
     def last(self) -> int:
         """The number of its last line."""
         return self.first + len(self.lines) - 1
+
+    @property
+    def text(self) -> str:
+        """Its lines as one text, each with its end."""
+        return "\n".join(self.lines) + "\n"
 
     def since(self, number: int) -> Piece:
         """What of it begins with this line; the piece itself where it begins later."""
@@ -58,18 +63,24 @@ class LogChunkQuerySet(models.QuerySet["LogChunk"]):
         """Those that were written after the one with this number."""
         return self.filter(number__gt=number)
 
-    def write(self, build: Build, piece: Piece, number: int) -> None:
-        """Add a piece under the lease that the build's instance holds; raises LeaseLost.
+    def write(self, build: Build, pieces: Sequence[Piece], number: int) -> None:
+        """Add pieces, numbered from this one on, under the lease that the build's instance holds.
 
-        So that a worker that was given up, and an archive that was made since, never meet.
+        Raises LeaseLost, so that a worker that was given up, and an archive that was made since,
+        never meet.
         """
+        rows = [
+            LogChunk(build=build, number=at, first_line=piece.first, text=piece.text)
+            for at, piece in enumerate(pieces, start=number)
+        ]
         with transaction.atomic():
             build.write(RUNNING, lease_until=lease_end())
             # Written again where the database went away before it could say that it has it.
-            self.update_or_create(
-                build=build,
-                number=number,
-                defaults={"first_line": piece.first, "text": "\n".join(piece.lines) + "\n"},
+            self.bulk_create(
+                rows,
+                update_conflicts=True,
+                unique_fields=["build", "number"],
+                update_fields=["first_line", "text"],
             )
 
     def leave_out(self, build: Build, numbers: range, note: Piece) -> None:
@@ -78,9 +89,7 @@ class LogChunkQuerySet(models.QuerySet["LogChunk"]):
             build.write(RUNNING, lease_until=lease_end())
             mine = self.filter(build=build)
             mine.filter(number__gte=numbers[0], number__lt=numbers[-1]).delete()
-            mine.filter(number=numbers[-1]).update(
-                first_line=note.first, text="\n".join(note.lines) + "\n"
-            )
+            mine.filter(number=numbers[-1]).update(first_line=note.first, text=note.text)
 
 
 class LogChunk(models.Model):
