@@ -1,0 +1,63 @@
+"""What is measured, in order, and the table that comes of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench import overhead
+from bench.turns import Row, favour
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
+
+
+class Report:
+    """Rows by part."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, list[Row]] = {}
+        self._load = os.getloadavg()[0]
+
+    def show(self) -> None:
+        """Print all of it as a table."""
+        for name, rows in self.parts.items():
+            print(f"\n{name}\n{table(rows)}")
+        print(f"\n{self.conditions()}")
+
+    def conditions(self) -> str:
+        """Where and when, as a ratio on a busy machine says less."""
+        now = datetime.now(UTC)
+        return (
+            f"Measured {now:%Y-%m-%d %H:%M} UTC on {os.cpu_count()} cores ({platform.machine()}); "
+            f"load {self._load:.1f} before, {os.getloadavg()[0]:.1f} after."
+        )
+
+
+def measure(report: Report, wanted: list[str], folder: Path, *, is_quick: bool) -> None:
+    """Run the parts that were asked for."""
+    favour()
+    few = 3 if is_quick else 7
+    lines = 100_000 if is_quick else 1_000_000
+    parts: dict[str, Callable[[], list[Row]]] = {
+        "small": lambda: overhead.small(folder, few),
+        "log": lambda: overhead.long_log(folder, 3 if is_quick else 4, lines),
+        "colours": lambda: overhead.long_log(folder, 3, lines // 4, overhead.COLOURED),
+    }
+    for name in wanted or parts:
+        print(name, flush=True)
+        report.parts[name] = parts[name]()
+
+
+def table(rows: list[Row]) -> str:
+    """Rows as Markdown."""
+    head = ["| what | median | spread | goal |", "| --- | --- | --- | --- |"]
+    return "\n".join([*head, *(f"| {row.what} | {row.value} | {row.spread} | {_goal(row)} |" for row in rows)])
+
+
+def _goal(row: Row) -> str:
+    if row.meets is None:
+        return row.goal
+    return f"{row.goal}: {'met' if row.meets else 'missed'}"
