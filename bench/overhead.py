@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import statistics
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.turns import Row, cost_of, favoured, in_turns, percent, ratios, told
+from bench.turns import Row, cost_of, in_turns, percent, ratios, told
 from builds.builders.nix import NixBuilder
 from builds.builders.nix_command import NixSettings, _options, sandbox
 from builds.choices import BuildStatus
@@ -28,7 +27,9 @@ def small(folder: Path, rounds: int) -> list[Row]:
     bare, ours = costs["nix build -L"], costs["the portal"]
     more = [our.wall - their.wall for our, their in zip(ours, bare, strict=True)]
     value, spread = told(more, lambda seconds: f"{seconds:+.2f} s")
-    cpu, _ = told([our.cpu - their.cpu for our, their in zip(ours, bare, strict=True)], "{:+.2f} s".format)
+    cpu, _ = told(
+        [our.cpu - their.cpu for our, their in zip(ours, bare, strict=True)], "{:+.2f} s".format
+    )
     meets = statistics.median(more) < 0.5
     what = f"small image: the portal over `nix build -L` (CPU {cpu})"
     return [Row(what, value, spread, "< 0.5 s or 3%", meets)]
@@ -64,7 +65,7 @@ class Ways:
         self._folder = folder
         self._script = script
         self._least_lines = least_lines
-        self._settings = NixSettings(favoured(shutil.which("nix") or "nix", folder), offline=True)
+        self._settings = NixSettings(offline=True)
         self._last: Build | None = None
 
     def both(self) -> dict[str, Callable[[], None]]:

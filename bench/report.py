@@ -54,7 +54,9 @@ def measure(report: Report, wanted: list[str], folder: Path, *, is_quick: bool) 
 def table(rows: list[Row]) -> str:
     """Rows as Markdown."""
     head = ["| what | median | spread | goal |", "| --- | --- | --- | --- |"]
-    return "\n".join([*head, *(f"| {row.what} | {row.value} | {row.spread} | {_goal(row)} |" for row in rows)])
+    return "\n".join(
+        [*head, *(f"| {row.what} | {row.value} | {row.spread} | {_goal(row)} |" for row in rows)]
+    )
 
 
 def _goal(row: Row) -> str:

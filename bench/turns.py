@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from deploy.child import descendants, die_with_parent
 
 PRIORITY = -15
 
@@ -68,26 +71,24 @@ def percent(ratio: float) -> str:
 
 
 def favour() -> None:
-    """Go before what else runs on this machine, as far as one may.
+    """Let this and all that it starts go before what else runs here, as far as one may.
 
-    Linux groups processes by session for this, so that `nice` alone changes nothing between two
-    terminals; every session that is measured says it for itself.
+    Linux shares the processor among sessions first, so that `nice` changes nothing between two of
+    them, and each builder program of Nix has a session of its own: a process beside this one goes
+    round and says it for each. What it takes itself is not counted.
     """
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
-    with suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(PRIORITY))
-
-
-def favoured(program: str, folder: Path) -> str:
-    """A script that does the same and becomes the program: both ways call it."""
-    script = folder / Path(program).name
-    script.write_text(
-        f"#!/bin/sh\n(echo {PRIORITY} > /proc/self/autogroup) 2>/dev/null\n"
-        f'exec nice -n {PRIORITY} {program} "$@" 2>&2\n'
-    )
-    script.chmod(0o755)
-    return str(script)
+    os.setpriority(os.PRIO_PROCESS, 0, PRIORITY if os.geteuid() == 0 else 0)
+    measured = os.getpid()
+    if os.fork():
+        return
+    die_with_parent(measured, signal.SIGKILL)
+    known: set[int] = set()
+    while True:
+        for pid in set(descendants(measured)) - known:
+            known.add(pid)
+            with suppress(OSError):
+                Path(f"/proc/{pid}/autogroup").write_text(str(PRIORITY))
+        time.sleep(0.1)
 
 
 def _cpu() -> float:

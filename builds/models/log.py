@@ -56,8 +56,9 @@ class LogChunkQuerySet(models.QuerySet["LogChunk"]):
 
     def holding(self, line: int) -> LogChunkQuerySet:
         """The one that holds a line, of one build, and all after it."""
-        before = self.filter(first_line__lte=line).last()
-        return self if before is None else self.filter(number__gte=before.number)
+        before = self.filter(first_line__lte=line).order_by("-first_line")
+        number = before.values_list("number", flat=True).first()
+        return self if number is None else self.filter(number__gte=number)
 
     def after(self, number: int) -> LogChunkQuerySet:
         """Those that were written after the one with this number."""
@@ -111,6 +112,7 @@ class LogChunk(models.Model):
         constraints = [
             models.UniqueConstraint(name="one_chunk_per_number", fields=["build", "number"]),
         ]
+        indexes = [models.Index(name="chunk_by_line", fields=["build", "first_line"])]
 
     def __str__(self) -> str:
         return f"log of build {self.build_id}, piece {self.number}"
