@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import overhead
+from bench import first_line, overhead, reading, watchers
 from bench.turns import Row, favour
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
@@ -45,6 +45,10 @@ def measure(report: Report, wanted: list[str], folder: Path, *, is_quick: bool) 
         "small": lambda: overhead.small(folder, few),
         "log": lambda: overhead.long_log(folder, 3 if is_quick else 4, lines),
         "colours": lambda: overhead.long_log(folder, 3, lines // 4, overhead.COLOURED),
+        "first": lambda: first_line.first_line(folder, few),
+        "reading": lambda: reading.reading(folder, lines),
+        "watchers": lambda: watchers.embedded(folder),
+        "production": lambda: watchers.production(folder, 500 if is_quick else 2000),
     }
     for name in wanted or parts:
         print(name, flush=True)
