@@ -32,6 +32,7 @@ def main() -> None:
 
     try:
         call_command("migrate", verbosity=0)
+        call_command("collectstatic", interactive=False, verbosity=0)
         report = Report()
         measure(report, words, folder, is_quick="--quick" in sys.argv)
         report.show()

@@ -44,6 +44,14 @@ _BUILDING = frozenset({Activity.REALISE, Activity.BUILDS, Activity.BUILD})
 _ANNOUNCED = frozenset({Activity.BUILD, Activity.COPY_PATH})
 
 
+_PLAIN = bytes(code for code in range(0x20, 0x7F) if code != ord("\\"))
+_PLAIN_HEAD = b'@nix {"action":"result","fields":["'
+_PLAIN_LINE = re.compile(
+    re.escape(_PLAIN_HEAD) + rb'[^"]*("\],"id":([0-9]{1,18}),"type":101\})(?:\n|$)'
+)
+_PLAIN_QUOTES = 12
+
+
 class _LogLine(msgspec.Struct, tag_field="action", tag="result", gc=False):
     """A builder program's line as every version of Nix writes it, and nothing else."""
 
@@ -128,7 +136,11 @@ class NixLog:
 
     def _builders_lines(self, lines: Sequence[bytes]) -> list[str] | None:
         """What is seen of builder programs' lines, None where one of these is another."""
-        events = _log_lines(lines)
+        block = b"\n".join(lines)
+        plain = self._plain_lines(block, len(lines))
+        if plain is not None:
+            return plain
+        events = _log_lines(block, len(lines))
         if events is None:
             return None
         heads = self._heads
@@ -139,6 +151,24 @@ class NixLog:
         said = whole.splitlines()
         # An end of line within a text, of any kind, shows by their number.
         return said if "\0" not in whole and len(said) == len(texts) else None
+
+    def _plain_lines(self, block: bytes, count: int) -> list[str] | None:
+        """The same where one derivation printed them all, in ASCII and without an escape.
+
+        Then they differ in their text alone: what stands around it is replaced in one go.
+        """
+        first = _PLAIN_LINE.match(block)
+        if first is None or len(block.translate(None, _PLAIN)) != count - 1:
+            return None
+        end = first[1]
+        joint = end + b"\n" + _PLAIN_HEAD
+        is_alike = block.count(joint) == count - 1 and block.endswith(end)
+        head = self._heads.get(int(first[2]), "")
+        if not (is_alike and head and block.count(b'"') == count * _PLAIN_QUOTES):
+            return None
+        texts = block[len(_PLAIN_HEAD) : -len(end)].replace(joint, f"\n{head}".encode())
+        said = (head + texts.decode()).splitlines()
+        return said if len(said) == count else None
 
     def read(self, line: str) -> list[str]:
         """Take in one line of the log; gives the lines that a person should see for it.
@@ -202,16 +232,16 @@ class NixLog:
         self._heads.pop(activity, None)
 
 
-def _log_lines(lines: Sequence[bytes]) -> list[_LogLine] | None:
+def _log_lines(block: bytes, count: int) -> list[_LogLine] | None:
     """These lines where each is one of a builder program's."""
-    found = (b"\n" + b"\n".join(lines)).replace(_JOINT, b",")
+    found = (b"\n" + block).replace(_JOINT, b",")
     if b"\n" in found:
         return None  # one is no event of Nix's
     try:
         events = _LOG_LINES_AT_ONCE.decode(b"[" + found[1:] + b"]")
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    return events if len(events) == len(lines) else None
+    return events if len(events) == count else None
 
 
 def _event(line: str) -> dict[str, Any] | None:
