@@ -1,7 +1,8 @@
 """`python -m bench [PART…]`: measures, prints one table, and keeps it in docs/performance.md.
 
-    --quick     a tenth of the work, for a look; keeps nothing
+    --quick     a tenth of the work, for a look
 
+Only a run of all parts in full is kept there.
 Everything is made in a folder of its own below the system's temporary one.
 """
 
@@ -36,6 +37,8 @@ def main() -> None:
         report = Report()
         measure(report, words, folder, is_quick="--quick" in sys.argv)
         report.show()
+        if not words and "--quick" not in sys.argv:
+            report.keep()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

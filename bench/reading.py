@@ -65,7 +65,7 @@ def _rows(when, url, few, usual, many, still=lambda: True) -> list[Row]:
     kinds = {
         "page": "/builds/{}/",
         "lines (the last 2,000)": "/api/v1/builds/{}/lines",
-        "log.txt (its last 100 lines)": "/builds/{}/log?from={}&to=99999999",
+        "log as text (its last 100 lines)": "/api/v1/builds/{}/log?from={}&to=99999999",
     }
     for kind, path in kinds.items():
         ours, theirs, small = [], [], []

@@ -13,6 +13,17 @@ from bench.turns import Row, favour
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 
+BEGIN, END = "<!-- made by `make bench` -->", "<!-- end -->"
+TITLES = {
+    "small": "A small image",
+    "log": "1,000,000 lines of log",
+    "colours": "250,000 lines with colours, quotes and tabs",
+    "first": "From a wish to the first line",
+    "reading": "Reading a log of 1,000,000 lines",
+    "watchers": "Watchers, embedded",
+    "production": "Watchers, production",
+}
+
 
 class Report:
     """Rows by part."""
@@ -20,6 +31,15 @@ class Report:
     def __init__(self) -> None:
         self.parts: dict[str, list[Row]] = {}
         self._load = os.getloadavg()[0]
+
+    def keep(self) -> None:
+        """Put the tables into docs/performance.md, between the marks there."""
+        before, _, rest = PAGE.read_text().partition(BEGIN)
+        _, _, after = rest.partition(END)
+        tables = "\n\n".join(
+            f"### {TITLES[name]}\n\n{table(rows)}" for name, rows in self.parts.items()
+        )
+        PAGE.write_text(f"{before}{BEGIN}\n\n{self.conditions()}\n\n{tables}\n\n{END}{after}")
 
     def show(self) -> None:
         """Print all of it as a table."""
