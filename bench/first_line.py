@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from statistics import median
 
+from django.utils import timezone
+
 from bench import stack
 from bench.turns import Row, told
 from builds import pipeline, tasks
@@ -13,7 +15,6 @@ from builds.choices import System, Trigger, Variant
 from builds.models import Build, Channel, Release, Target
 from builds.tests.builders.flakes import SYSTEM, Flake, attribute
 from builds.tests.logs.events import Stream
-from django.utils import timezone
 
 GOAL = 0.3
 

@@ -82,8 +82,9 @@ class Ways:
 
     def pack(self) -> float:
         """Seconds of CPU for the archive of the last log."""
-        assert self._last is not None
-        return cost_of(lambda: archive_log(self._last)).cpu
+        last = self._last
+        assert last is not None
+        return cost_of(lambda: archive_log(last)).cpu
 
     def _bare(self) -> None:
         options = _options(self._settings)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+
+from django.utils import timezone
 
 from bench import stack
 from bench.turns import Row, ratios, told
 from builds.models import Build
 from builds.pipeline import archive_log
 from builds.tests.factories import BuildFactory, write_log
-from django.utils import timezone
 
 TURNS = 25
+Builds = tuple[Build, Build, Build]
 _WRITER = """
 import django, sys, time
 django.setup()
@@ -25,7 +28,8 @@ log = BuildLog(Build.objects.get(pk=int(sys.argv[1])))
 last, rate = int(sys.argv[2]), 60_000
 begun = time.monotonic()
 for first in range(1, last + 1, 1000):
-    log.extend([f"demo>   CC      drivers/gpu/drm/amd/display/dc/line-{n}.o" for n in range(first, first + 1000)])
+    text = "demo>   CC      drivers/gpu/drm/amd/display/dc/line-{}.o"
+    log.extend([text.format(n) for n in range(first, first + 1000)])
     time.sleep(max(0, begun + first / rate - time.monotonic()))
 log.close()
 print("written", flush=True)
@@ -34,23 +38,23 @@ print("written", flush=True)
 
 def reading(folder: Path, lines: int) -> list[Row]:
     """Ratios to a build with 100 lines and one with 2,000, which is what a page shows at most."""
-    few, usual, many = (_running() for _ in range(3))
+    few, usual, many = builds = (_running(), _running(), _running())
     write_log(few, [f"line {n}" for n in range(100)])
     write_log(usual, [_line(n) for n in range(2000)])
-    rows = []
+    rows: list[Row] = []
     with stack.web(folder) as (url, _):
-        quiet = _times(url, usual, usual)
+        quiet = [_time(url, f"/builds/{usual.pk}/") for _ in range(10)]
         writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(many.pk), str(lines)])
         time.sleep(2)
-        rows += _rows("while lines flow", url, few, usual, many, lambda: writer.poll() is None)
+        rows += _rows("while lines flow", url, builds, lambda: writer.poll() is None)
         assert writer.wait(600) == 0, "the lines were not written"
-        rows += _rows("with all lines in the database", url, few, usual, many)
+        rows += _rows("with all lines in the database", url, builds)
         many.refresh_from_db()
         many.fail("It broke.", kind="x", excerpt="", may_retry=False)
         begun = time.perf_counter()
         archive_log(many)
         took = time.perf_counter() - begun
-        rows += _rows("from the archive", url, few, usual, many)
+        rows += _rows("from the archive", url, builds)
         for name, path in _paths(usual, many, lines):
             rows.append(
                 Row(f"from the archive: {name}", *told(_each(url, path), "{:.0f} ms".format))
@@ -60,7 +64,10 @@ def reading(folder: Path, lines: int) -> list[Row]:
     return rows
 
 
-def _rows(when, url, few, usual, many, still=lambda: True) -> list[Row]:
+def _rows(
+    when: str, url: str, builds: Builds, still: Callable[[], bool] = lambda: True
+) -> list[Row]:
+    few, usual, many = builds
     rows = []
     kinds = {
         "page": "/builds/{}/",
@@ -68,7 +75,9 @@ def _rows(when, url, few, usual, many, still=lambda: True) -> list[Row]:
         "log as text (its last 100 lines)": "/api/v1/builds/{}/log?from={}&to=99999999",
     }
     for kind, path in kinds.items():
-        ours, theirs, small = [], [], []
+        ours: list[float] = []
+        theirs: list[float] = []
+        small: list[float] = []
         for _ in range(TURNS):
             if not still():
                 break
@@ -99,10 +108,6 @@ def _paths(usual: Build, many: Build, lines: int) -> list[tuple[str, str]]:
 
 def _each(url: str, path: str) -> list[float]:
     return [1000 * _time(url, path) for _ in range(10)]
-
-
-def _times(url: str, one: Build, other: Build) -> list[float]:
-    return [_time(url, f"/builds/{one.pk}/") for _ in range(10)]
 
 
 def _time(url: str, path: str) -> float:

@@ -18,7 +18,7 @@ from deploy.guards import ROOT, Address
 from deploy.run import Services
 
 NGINX = """
-daemon off; master_process on; worker_processes 2; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
+daemon off; worker_processes 2; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
 worker_rlimit_nofile 16384;
 events {{ worker_connections 8192; }}
 http {{

@@ -1,4 +1,4 @@
-"""Two ways to the same end, in turns, and what they cost: ratios of pairs, their median and spread."""
+"""Ways to the same end, in turns, and what they cost: ratios of pairs, median and spread."""
 
 from __future__ import annotations
 

@@ -13,13 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from bench import stack
-from bench.turns import Row, ratios, told
-from builds.models import Build
-from builds.pipeline.log import BuildLog
-from builds.tests.factories import BuildFactory, write_log
 from django.db import connection
 from django.utils import timezone
+
+from bench import stack
+from bench.turns import Row, ratios
+from builds.models import Build
+from builds.pipeline.log import BuildLog
+from builds.tests.factories import BuildFactory
 
 LINES_A_SECOND = 20
 
@@ -28,11 +29,11 @@ def embedded(folder: Path, count: int = 300) -> list[Row]:
     """The server of `make run`: two processes of 256 threads, watchers on both."""
     raise_limit()
     with stack.web(folder) as (url, pid):
-        return _measure(f"{count} on the embedded server", url, url, [pid], count, folder)
+        return _measure(f"{count} on the embedded server", url, [pid], count)
 
 
 def production(folder: Path, count: int = 2000) -> list[Row]:
-    """nginx before the same server and one more process that only serves events."""
+    """Debian's nginx before the same server and one more process that only serves events."""
     raise_limit()
     with (
         stack.web(folder) as (pages, pages_pid),
@@ -42,29 +43,30 @@ def production(folder: Path, count: int = 2000) -> list[Row]:
         ),
         stack.nginx(folder, pages, events) as url,
     ):
-        return _measure(f"{count} behind nginx", url, pages, [pages_pid, events_pid], count, folder)
+        return _measure(f"{count} behind nginx", url, [pages_pid, events_pid], count)
 
 
-def _measure(
-    who: str, url: str, pages: str, pids: list[int], count: int, folder: Path
-) -> list[Row]:
+def _measure(who: str, url: str, pids: list[int], count: int) -> list[Row]:
     build = BuildFactory(running=True, started_at=timezone.now())
     build.refresh_from_db()
-    write_log(build, [f"line {number}" for number in range(200)])
+    log = BuildLog(build)
+    log.extend([f"line {number}" for number in range(200)])
+    log.flush()
     _pages(url, 20)
     memory = sum(map(resident, pids))
     before = _pages(url, 40)
     with _watchers(url, build, count) as watching:
+        assert watching.stdin is not None
+        assert watching.stdout is not None
         held = json.loads(watching.stdout.readline())["held"]
         more = sum(map(resident, pids)) - memory
         during = _pages(url, 40)
-        with _flow(build):
+        with _flow(log):
             flowing = _pages(url, 40, pause=0.2)
         watching.stdin.close()
         told_of = json.loads(watching.stdout.readline())
     after = _pages(url, 40)
     quiet = [median(before + after)] * len(before)
-    form = "{:.2f}".format
     idle, flow = ratios(during, quiet), ratios(flowing, quiet)
     late = told_of["late"]
     return [
@@ -83,7 +85,7 @@ def _measure(
         ),
         Row(f"page with {who}, {LINES_A_SECOND} lines a second", *_middle(flow)),
         Row(
-            f"  a line to all of them, {told_of['lines']:,} lines received of {told_of['wanted']:,}",
+            f"  a line to all of them ({told_of['lines']:,} came of {told_of['wanted']:,})",
             f"{late[1]:.2f} s",
             f"{late[0]:.2f} s to {late[2]:.2f} s",
             "",
@@ -103,13 +105,11 @@ def _middle(values: list[float]) -> tuple[str, str]:
 
 
 @contextmanager
-def _flow(build: Build) -> Iterator[None]:
+def _flow(log: BuildLog) -> Iterator[None]:
     """Lines that say when they were written, until the block ends."""
     stop = threading.Event()
 
     def write() -> None:
-        log = BuildLog(build)
-        log._next_line, log._window._number = 201, 1000  # after those that are there
         while not stop.wait(1 / LINES_A_SECOND):
             log.line(f"written {time.time():.3f}")
         log.close()

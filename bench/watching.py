@@ -27,7 +27,7 @@ class Watcher:
         self.socket.sendall(
             f"GET {path} HTTP/1.1\r\nHost: {address[0]}:{address[1]}\r\n\r\n".encode()
         )
-        self.socket.setblocking(False)
+        self.socket.settimeout(0)
         self.is_served = False
         self.is_refused = False
         self._rest = b""
@@ -52,7 +52,8 @@ def main() -> None:
     url, path, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
     address = (str(urlsplit(url).hostname), int(urlsplit(url).port or 80))
     chosen = selectors.DefaultSelector()
-    watchers, late = [], []
+    watchers: list[Watcher] = []
+    late: list[float] = []
     for _ in range(count):
         watcher = Watcher(address, path)
         watchers.append(watcher)
