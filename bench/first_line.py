@@ -35,7 +35,7 @@ def first_line(folder: Path, rounds: int) -> list[Row]:
             _end(build)
             begun = time.perf_counter()
             tasks.move_on(pipeline.retry(build, by=None, at=timezone.now()))
-            again = _build_of(release)
+            again = _build_of(release, after=build.pk)
             retried.append(_first(url, again, begun))
             _end(again)
             print(
@@ -71,11 +71,11 @@ def _channel(folder: Path) -> Channel:
     return channel
 
 
-def _build_of(release: Release) -> Build:
-    """Its build that has not ended."""
+def _build_of(release: Release, after: int = 0) -> Build:
+    """Its build that came after this one."""
     until = time.monotonic() + 60
     while time.monotonic() < until:
-        build = Build.objects.active().filter(release=release).first()
+        build = Build.objects.filter(release=release, pk__gt=after).first()
         if build is not None:
             return build
         time.sleep(0.005)

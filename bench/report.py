@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,7 +73,11 @@ def measure(report: Report, wanted: list[str], folder: Path, *, is_quick: bool) 
     }
     for name in wanted or parts:
         print(name, flush=True)
-        report.parts[name] = parts[name]()
+        try:
+            report.parts[name] = parts[name]()
+        except Exception as error:  # noqa: BLE001 - an hour's other numbers are not thrown away
+            traceback.print_exc()
+            report.parts[name] = [Row("this part broke off", type(error).__name__, str(error))]
 
 
 def table(rows: list[Row]) -> str:

@@ -89,7 +89,8 @@ def test_worker_that_was_given_up_writes_no_line_more() -> None:
     log = BuildLog(build)
     Build.objects.filter(pk=build.pk).update(lease_until=timezone.now() - timedelta(hours=1))
     assert Build.objects.get(pk=build.pk).lose()
-    log.line("too late")
+    with pytest.raises(LeaseLost):
+        log.line("too late")
     with pytest.raises(LeaseLost):
         log.close()
     assert text_of(build) == ["a line"]
