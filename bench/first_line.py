@@ -93,10 +93,8 @@ def _first(url: str, build: Build, begun: float) -> float:
 def _end(build: Build) -> None:
     until = time.monotonic() + 60
     while time.monotonic() < until:
-        build.refresh_from_db()
-        if build.is_final and not build.release.builds.active().exists():
-            release = Release.objects.get(pk=build.release_id)
-            if not release.is_draft:
-                return
+        if not Release.objects.get(pk=build.release_id).is_draft:
+            build.refresh_from_db()
+            return
         time.sleep(0.02)
     raise AssertionError("the build did not end")
