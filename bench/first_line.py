@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from statistics import median
 
 from django.utils import timezone
 
 from bench import stack
-from bench.turns import Row, told
+from bench.turns import Row, told, verdict
 from builds import pipeline, tasks
 from builds.choices import System, Trigger, Variant
 from builds.models import Build, Channel, Release, Target
@@ -49,13 +48,13 @@ def first_line(folder: Path, rounds: int) -> list[Row]:
             "another try at a build, to its first line by server-sent events",
             *told(retried, form),
             "< 0.3 s",
-            median(retried) < GOAL,
+            verdict(retried, GOAL),
         ),
         Row(
             "a new release, to the first line of its first build",
             *told(triggered, form),
             "< 0.3 s",
-            median(triggered) < GOAL,
+            verdict(triggered, GOAL),
         ),
         Row("  of that until its source is pinned and its builds are queued", *told(planned, form)),
     ]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.turns import Row, cost_of, in_turns, percent, ratios, told
+from bench.turns import Row, cost_of, in_turns, percent, ratios, told, verdict
 from builds.builders.nix import NixBuilder
 from builds.builders.nix_command import NixSettings, _options, sandbox
 from builds.choices import BuildStatus
@@ -30,9 +29,8 @@ def small(folder: Path, rounds: int) -> list[Row]:
     cpu, _ = told(
         [our.cpu - their.cpu for our, their in zip(ours, bare, strict=True)], "{:+.2f} s".format
     )
-    meets = statistics.median(more) < 0.5
     what = f"small image: the portal over `nix build -L` (CPU {cpu})"
-    return [Row(what, value, spread, "< 0.5 s or 3%", meets)]
+    return [Row(what, value, spread, "< 0.5 s or 3%", verdict(more, 0.5))]
 
 
 def long_log(folder: Path, rounds: int, lines: int, line: str = PLAIN) -> list[Row]:
@@ -45,7 +43,7 @@ def long_log(folder: Path, rounds: int, lines: int, line: str = PLAIN) -> list[R
     rows = []
     wall = ratios([cost.wall for cost in ours], [cost.wall for cost in bare])
     said = f"{lines:,} {kind}lines of log: the portal over `nix build -L`"
-    rows.append(Row(f"{said}, time", *told(wall, percent), "< +5%", statistics.median(wall) < 1.05))
+    rows.append(Row(f"{said}, time", *told(wall, percent), "< +5%", verdict(wall, 1.05)))
     cpu = ratios([cost.cpu for cost in ours], [cost.cpu for cost in bare])
     rows.append(Row(f"{said}, CPU of all processes", *told(cpu, percent)))
     json = ratios(

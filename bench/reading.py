@@ -12,7 +12,7 @@ from statistics import median
 from django.utils import timezone
 
 from bench import stack
-from bench.turns import Row, ratios, told
+from bench.turns import Row, ratios, told, verdict
 from builds.models import Build
 from builds.pipeline import archive_log
 from builds.tests.factories import BuildFactory, write_log
@@ -90,10 +90,11 @@ def _rows(
                 into.append(_time(url, where))
         if not ours:
             continue
-        value, spread = told(ratios(ours, theirs), "{:.2f}".format)
+        shares = ratios(ours, theirs)
+        value, spread = told(shares, "{:.2f}".format)
         beside = median(ratios(ours, small))
         what = f"{kind} {when}, over that of a build with 2,000 lines ({beside:.2f} over 100 lines)"
-        rows.append(Row(what, value, spread, "1.0", float(value) < 1.1))
+        rows.append(Row(what, value, spread, "1.0", verdict(shares, 1.1)))
     return rows
 
 

@@ -89,6 +89,4 @@ def table(rows: list[Row]) -> str:
 
 
 def _goal(row: Row) -> str:
-    if row.meets is None:
-        return row.goal
-    return f"{row.goal}: {'met' if row.meets else 'missed'}"
+    return f"{row.goal}: {row.meets}" if row.meets else row.goal

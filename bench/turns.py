@@ -27,13 +27,13 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table; `meets` is None where there is no goal."""
+    """One line of the table; `meets` is "" where there is no goal."""
 
     what: str
     value: str
     spread: str
     goal: str = ""
-    meets: bool | None = None
+    meets: str = ""
 
 
 def cost_of(act: Callable[[], object]) -> Cost:
@@ -63,6 +63,13 @@ def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
 def told(values: Sequence[float], form: Callable[[float], str]) -> tuple[str, str]:
     """Median, and the least and the most."""
     return form(statistics.median(values)), f"{form(min(values))} to {form(max(values))}"
+
+
+def verdict(values: Sequence[float], below: float) -> str:
+    """Whether a goal is met: for certain only where every turn has met it."""
+    if statistics.median(values) >= below:
+        return "missed"
+    return "met" if max(values) < below else "met by the median alone, so not proven"
 
 
 def percent(ratio: float) -> str:

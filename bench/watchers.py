@@ -17,7 +17,7 @@ from django.db import connection
 from django.utils import timezone
 
 from bench import stack
-from bench.turns import Row, ratios
+from bench.turns import Row, ratios, verdict
 from builds.models import Build
 from builds.pipeline.log import BuildLog
 from builds.tests.factories import BuildFactory
@@ -75,13 +75,13 @@ def _measure(who: str, url: str, pids: list[int], count: int) -> list[Row]:
             str(held),
             f"+{more / 1024:.0f} MiB",
             str(count),
-            held == count,
+            "met" if held == count else "missed",
         ),
         Row(
             f"page with {who}, idle, over without ({1000 * quiet[0]:.0f} ms)",
             *_middle(idle),
             "1.0",
-            median(idle) < 1.2,
+            verdict(idle, 1.2),
         ),
         Row(f"page with {who}, {LINES_A_SECOND} lines a second", *_middle(flow)),
         Row(
@@ -89,7 +89,6 @@ def _measure(who: str, url: str, pids: list[int], count: int) -> list[Row]:
             f"{late[1]:.2f} s",
             f"{late[0]:.2f} s to {late[2]:.2f} s",
             "",
-            None,
         ),
     ]
 
