@@ -13,6 +13,7 @@ COMMANDS = {
     "test": tests.main,
     "lint": lint.main,
     "crash": tests.crash,
+    "bench": tests.bench,
 }
 
 

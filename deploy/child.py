@@ -119,13 +119,13 @@ def adopt_orphans(*, on: bool) -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, int(on))
 
 
-def descendants() -> list[int]:
-    """The processes below this one, in no order; those that have ended are not counted."""
+def descendants(of: int | None = None) -> list[int]:
+    """The processes below this one or another, in no order, without those that have ended."""
     children: dict[int, list[int]] = {}
     for pid, parent in _living():
         children.setdefault(parent, []).append(pid)
     found: list[int] = []
-    todo = [os.getpid()]
+    todo = [of or os.getpid()]
     while todo:
         below = children.get(todo.pop(), [])
         found += below

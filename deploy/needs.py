@@ -130,6 +130,18 @@ TEST = (
 )
 
 
+BENCH = (
+    *RUN,
+    Need(
+        "nginx",
+        "nginx-light",
+        "bench",
+        "the production shape is not measured",
+        ("/usr/sbin/nginx",),
+    ),
+)
+
+
 def missing(needs: Iterable[Need]) -> list[Need]:
     """Those that this machine lacks."""
     return [need for need in needs if not need.is_there()]

@@ -20,6 +20,7 @@ GROUPS = {
     "run": needs.RUN,
     "lint": needs.LINT,
     "test": needs.TEST,
+    "bench": needs.BENCH,
 }
 INPUTS = "inputs"
 POLITE = 10  # what brings up the page goes first

@@ -35,6 +35,16 @@ def crash(arguments: list[str]) -> int:
     os.execv(python, [python, "-m", "builds.tests.crash", *words])  # noqa: S606 - no shell is wanted
 
 
+def bench(arguments: list[str]) -> int:
+    """Set up what is measured and what it is measured against; ARGS name parts."""
+    folder = data_dir()
+    refuse_if_full(ROOT)
+    python = provide("bench", needs.BENCH, folder)
+    words = shlex.split(os.environ.get("ARGS", ""))
+    os.chdir(ROOT)
+    os.execv(python, [python, "-m", "bench", *words])  # noqa: S606 - no shell is wanted
+
+
 def provide(group: str, wanted: tuple[Need, ...], folder: Path) -> str:
     """Install what tests or lint need; the Python that has it all."""
     with Supervisor(ROOT, environment(folder)) as supervisor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -56,6 +56,9 @@ class LogSink(Protocol):
 
     def line(self, text: str) -> None:
         """Take one line of the log, without its end of line."""
+
+    def extend(self, texts: Sequence[str]) -> None:
+        """Take several lines in a row."""
 
     def progress(self, progress: Progress) -> None:
         """Take the newest progress; earlier ones may be dropped."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Sequence
 
 from builds.builders.base import LogSink, Progress
 from builds.builders.nix_log import NixLog, strip_escapes
@@ -31,24 +32,21 @@ class LogRelay:
         """The last lines, colours stripped."""
         return [strip_escapes(text) for text in self._tail]
 
-    def take(self, raw: bytes) -> None:
-        """Take one raw line of Nix's standard error."""
-        plain = self.log.plain_line(raw)
-        if plain is not None:
-            self.say(plain)  # it moves neither the stage nor the progress
-            return
-        for text in self.log.read(raw.decode("utf-8", "replace")):
-            self.say(text)
+    def take(self, raw: Sequence[bytes]) -> None:
+        """Take raw lines of Nix's standard error."""
+        texts = self.log.read_all(raw)
+        if texts:
+            self.say(texts)
         self._tell_stage()
         if time.monotonic() - self._told_at >= _PROGRESS_PAUSE:
             self.tell_progress()
 
-    def say(self, text: str) -> None:
-        """Put one line into the log."""
-        if len(text) > LINE_LIMIT:
-            text = text[:LINE_LIMIT] + _CUT_NOTE
-        self._tail.append(text)
-        self._sink.line(text)
+    def say(self, texts: list[str]) -> None:
+        """Put lines into the log."""
+        if max(map(len, texts)) > LINE_LIMIT:
+            texts = [_cut(text) for text in texts]
+        self._tail.extend(texts[-_KEPT_LINES:])
+        self._sink.extend(texts)
 
     def tell_progress(self) -> None:
         """Tell the newest progress where it has changed; call it once more at the end."""
@@ -61,3 +59,7 @@ class LogRelay:
         if self.log.building and not self._building:
             self._building = True
             self._sink.stage(Stage.BUILD)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LINE_LIMIT else text[:LINE_LIMIT] + _CUT_NOTE

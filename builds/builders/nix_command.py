@@ -115,6 +115,9 @@ class Silence:
     def line(self, text: str) -> None:
         """Drop it."""
 
+    def extend(self, texts: Sequence[str]) -> None:
+        """Drop them."""
+
     def progress(self, progress: Progress) -> None:
         """Drop it."""
 

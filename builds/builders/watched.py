@@ -8,7 +8,7 @@ import os
 import selectors
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -17,9 +17,16 @@ from builds.builders.base import BuildCancelled, BuildTimedOut, CancelSignal
 
 _ASK_EVERY = 0.2
 _CHUNK = 256 * 1024
+# Whoever reads a pipe the moment that something comes is woken for every line, and the writer
+# pays for each waking too. Where little came, more may gather before the next look.
+_GATHER = 0.02
+_LITTLE = 32 * 1024
 _PIPE_SIZE = 1024 * 1024
 _RAW_LINE_LIMIT = 1024 * 1024
 _OUTPUT_LIMIT = 64 * 1024 * 1024
+
+OnLines = Callable[[list[bytes]], None]
+"""Gets lines of a program's standard error, without their ends, at least one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +76,27 @@ class Lines:
         self._partial = bytearray()
         self._dropping = False
 
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
+    def feed(self, chunk: bytes) -> list[bytes]:
         """Take the next piece of the stream; gives the lines that it completes."""
-        *complete, rest = chunk.split(b"\n")
-        if complete and (self._partial or self._dropping):
-            self._extend(complete.pop(0))
-            yield from self.rest(always=True)
-        for line in complete:
-            yield line if len(line) <= _RAW_LINE_LIMIT else self.NOTE
+        lines = chunk.split(b"\n")
+        rest = lines.pop()
+        if lines and (self._partial or self._dropping):
+            self._extend(lines[0])
+            lines[0] = self._taken()
         self._extend(rest)
+        if len(chunk) <= _RAW_LINE_LIMIT:
+            return lines
+        return [line if len(line) <= _RAW_LINE_LIMIT else self.NOTE for line in lines]
 
-    def rest(self, *, always: bool = False) -> Iterator[bytes]:
+    def rest(self) -> list[bytes]:
         """Give what is left of an unfinished line, at the end of the stream."""
-        if self._dropping:
-            yield self.NOTE
-        elif self._partial or always:
-            yield bytes(self._partial)
+        return [self._taken()] if self._partial or self._dropping else []
+
+    def _taken(self) -> bytes:
+        line = self.NOTE if self._dropping else bytes(self._partial)
         self._partial.clear()
         self._dropping = False
+        return line
 
     def _extend(self, piece: bytes) -> None:
         if self._dropping or len(self._partial) + len(piece) > _RAW_LINE_LIMIT:
@@ -99,10 +109,10 @@ class Lines:
 class _Streams:
     """The two pipes of a running program, read as they fill."""
 
-    def __init__(self, process: subprocess.Popen[bytes], on_line: Callable[[bytes], None]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], on_lines: OnLines) -> None:
         self.output = bytearray()
         self._lines = Lines()
-        self._on_line = on_line
+        self._on_lines = on_lines
         self._selector = selectors.DefaultSelector()
         self._register(process.stdout, self._take_output)
         self._register(process.stderr, self._take_log)
@@ -112,15 +122,15 @@ class _Streams:
             _widen(stream)
             self._selector.register(stream, selectors.EVENT_READ, take)
 
-    def read(self, wait: float) -> bool:
-        """Read what is there, waiting up to so many seconds; says whether anything came."""
-        heard = False
+    def read(self, wait: float) -> int:
+        """Read what is there, waiting up to so many seconds; says how many bytes came."""
+        heard = 0
         if not self.open:
             return heard
         for key, _ in self._selector.select(wait):
             chunk = os.read(key.fd, _CHUNK)
             if chunk:
-                heard = True
+                heard += len(chunk)
                 key.data(chunk)
             else:
                 self._selector.unregister(key.fileobj)
@@ -133,8 +143,8 @@ class _Streams:
 
     def finish(self) -> None:
         """Pass on a last line that lacks its end."""
-        for line in self._lines.rest():
-            self._on_line(line)
+        if rest := self._lines.rest():
+            self._on_lines(rest)
 
     def close(self) -> None:
         """Let go of the selector; the pipes belong to the process."""
@@ -145,8 +155,8 @@ class _Streams:
             self.output += chunk
 
     def _take_log(self, chunk: bytes) -> None:
-        for line in self._lines.feed(chunk):
-            self._on_line(line)
+        if lines := self._lines.feed(chunk):
+            self._on_lines(lines)
 
 
 def _widen(stream: IO[bytes]) -> None:
@@ -155,16 +165,16 @@ def _widen(stream: IO[bytes]) -> None:
         fcntl.fcntl(stream, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
 
 
-def run(command: Sequence[str], watch: Watch, on_line: Callable[[bytes], None]) -> Ended:
-    """Run a program to its end; `on_line` gets each line of its standard error as it comes.
+def run(command: Sequence[str], watch: Watch, on_lines: OnLines) -> Ended:
+    """Run a program to its end; `on_lines` gets the lines of its standard error as they come.
 
     Raises BuildCancelled or BuildTimedOut after everything that it started is gone, and
-    FileNotFoundError where it is not on PATH. What `on_line` raises ends the program too.
+    FileNotFoundError where it is not on PATH. What `on_lines` raises ends the program too.
     """
     watch.check(heard=time.monotonic())
     pipe = subprocess.PIPE
     with processes.running(command, stdout=pipe, stderr=pipe) as process:
-        streams = _Streams(process, on_line)
+        streams = _Streams(process, on_lines)
         try:
             _follow(process, streams, watch)
             streams.finish()
@@ -181,8 +191,10 @@ def _follow(process: subprocess.Popen[bytes], streams: _Streams, watch: Watch) -
     heard = asked = time.monotonic()
     while True:
         ended = _has_ended(process, wait=0 if streams.open else _ASK_EVERY)
-        if streams.read(0 if ended else _ASK_EVERY):
+        if came := streams.read(0 if ended else _ASK_EVERY):
             heard = time.monotonic()
+            if came < _LITTLE and not ended:
+                time.sleep(_GATHER)
         elif ended:
             return
         if time.monotonic() - asked >= _ASK_EVERY:

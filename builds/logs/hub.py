@@ -21,7 +21,11 @@ from builds.models import Build, LogChunk, Piece
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY = 0.5  # seconds
+# Seconds. The first news after a silence goes out at once; while lines flow they go in bunches,
+# for each bunch is sent to every watcher. A look that takes long is followed by a longer pause.
+LOOK_EVERY = 0.1
+LOOK_AFTER_NEWS = 0.5
+PAUSE_PER_LOOK = 10
 KEPT_PIECES = 16  # of 64 KiB
 
 LineShape = str | list[list[str]]
@@ -124,13 +128,15 @@ class Hub:
     def _run(self) -> None:
         with _own_connection():
             while feeds := self._watched():
+                begun, pause = time.monotonic(), LOOK_AFTER_NEWS
                 try:
-                    look(feeds)
+                    if not look(feeds):
+                        pause = LOOK_EVERY
                 except Error as error:
                     # Watchers keep waiting; the database may be back the next time.
                     logger.warning("the live logs wait for the database: %s", error)
                     connection.close()
-                time.sleep(LOOK_EVERY)
+                time.sleep(max(pause, PAUSE_PER_LOOK * (time.monotonic() - begun)))
 
     def _watched(self) -> dict[int, Feed]:
         with self._lock:
@@ -142,9 +148,13 @@ class Hub:
 hub = Hub()
 
 
-def look(feeds: dict[int, Feed]) -> None:
-    """Tell each feed what is new of its build; the status is read before the lines."""
+def look(feeds: dict[int, Feed]) -> bool:
+    """Tell each feed what is new of its build, and say whether any line is.
+
+    The status is read before the lines.
+    """
     at = timezone.now()
+    came = False
     for build in Build.objects.with_release().filter(pk__in=feeds):
         feed = feeds[build.pk]
         if not feed.knows_expected:
@@ -158,6 +168,8 @@ def look(feeds: dict[int, Feed]) -> None:
             is_final=build.is_final,
         )
         feed.number = chunks[-1].number if chunks else feed.number
+        came = came or bool(chunks)
+    return came
 
 
 def progress_of(build: Build, expected: timedelta | None, *, at: datetime) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from builds.logs.ansi import Span, plain, spans
 from builds.models import LogArchive, LogChunk, Piece
 
 LAST_LINES = 2_000
-_READ_AT_ONCE = 16
+_READ_AT_ONCE = 16  # at most; few first, for a page shows no more than the text of two or three
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,9 @@ def pieces(build_id: int, first: int = 1) -> Iterator[Piece]:
 
     Line numbers leave out what was left out of a log that grew too long.
     """
-    at = first
-    while some := list(LogChunk.objects.of(build_id).holding(at)[:_READ_AT_ONCE]):
-        before = at
+    at, count = first, 2
+    while some := list(LogChunk.objects.of(build_id).holding(at)[:count]):
+        before, count = at, min(2 * count, _READ_AT_ONCE)
         for chunk in some:
             piece = chunk.piece.since(at)
             if piece.lines:

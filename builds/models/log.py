@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -31,6 +31,11 @@ class Piece:
         """The number of its last line."""
         return self.first + len(self.lines) - 1
 
+    @property
+    def text(self) -> str:
+        """Its lines as one text, each with its end."""
+        return "\n".join(self.lines) + "\n"
+
     def since(self, number: int) -> Piece:
         """What of it begins with this line; the piece itself where it begins later."""
         past = max(0, number - self.first)
@@ -51,25 +56,32 @@ class LogChunkQuerySet(models.QuerySet["LogChunk"]):
 
     def holding(self, line: int) -> LogChunkQuerySet:
         """The one that holds a line, of one build, and all after it."""
-        before = self.filter(first_line__lte=line).last()
-        return self if before is None else self.filter(number__gte=before.number)
+        before = self.filter(first_line__lte=line).order_by("-first_line")
+        number = before.values_list("number", flat=True).first()
+        return self if number is None else self.filter(number__gte=number)
 
     def after(self, number: int) -> LogChunkQuerySet:
         """Those that were written after the one with this number."""
         return self.filter(number__gt=number)
 
-    def write(self, build: Build, piece: Piece, number: int) -> None:
-        """Add a piece under the lease that the build's instance holds; raises LeaseLost.
+    def write(self, build: Build, pieces: Sequence[Piece], number: int) -> None:
+        """Add pieces, numbered from this one on, under the lease that the build's instance holds.
 
-        So that a worker that was given up, and an archive that was made since, never meet.
+        Raises LeaseLost, so that a worker that was given up, and an archive that was made since,
+        never meet.
         """
+        rows = [
+            LogChunk(build=build, number=at, first_line=piece.first, text=piece.text)
+            for at, piece in enumerate(pieces, start=number)
+        ]
         with transaction.atomic():
             build.write(RUNNING, lease_until=lease_end())
             # Written again where the database went away before it could say that it has it.
-            self.update_or_create(
-                build=build,
-                number=number,
-                defaults={"first_line": piece.first, "text": "\n".join(piece.lines) + "\n"},
+            self.bulk_create(
+                rows,
+                update_conflicts=True,
+                unique_fields=["build", "number"],
+                update_fields=["first_line", "text"],
             )
 
     def leave_out(self, build: Build, numbers: range, note: Piece) -> None:
@@ -78,9 +90,7 @@ class LogChunkQuerySet(models.QuerySet["LogChunk"]):
             build.write(RUNNING, lease_until=lease_end())
             mine = self.filter(build=build)
             mine.filter(number__gte=numbers[0], number__lt=numbers[-1]).delete()
-            mine.filter(number=numbers[-1]).update(
-                first_line=note.first, text="\n".join(note.lines) + "\n"
-            )
+            mine.filter(number=numbers[-1]).update(first_line=note.first, text=note.text)
 
 
 class LogChunk(models.Model):
@@ -102,6 +112,7 @@ class LogChunk(models.Model):
         constraints = [
             models.UniqueConstraint(name="one_chunk_per_number", fields=["build", "number"]),
         ]
+        indexes = [models.Index(name="chunk_by_line", fields=["build", "first_line"])]
 
     def __str__(self) -> str:
         return f"log of build {self.build_id}, piece {self.number}"

@@ -75,7 +75,7 @@ def _members(pieces: Iterable[Piece]) -> Iterable[tuple[int, int, bytes]]:
             text.clear()
         if not text:
             first = piece.first
-        text += ("\n".join(piece.lines) + "\n").encode()
+        text += piece.text.encode()
         last = piece.last
     if text:
         yield first, last, bytes(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -14,9 +15,9 @@ from builds.models import Build, LogChunk, Piece
 from builds.pipeline.patience import insist, riding_out
 
 FLUSH_EVERY = 0.5
-FLUSH_AT = 64 * 1024
+FLUSH_AT = 1024 * 1024
+PIECE_SIZE = 64 * 1024
 PROGRESS_EVERY = 1.0
-LOOK_AT_THE_CLOCK_EVERY = 64  # lines
 
 
 class BuildLog:
@@ -32,7 +33,7 @@ class BuildLog:
         self._size = 0
         self._waiting = False
         self._next_line = 1
-        self._flushed = time.monotonic()
+        self._flushed = float("-inf")  # the first line is written at once
         self._progress: Progress | None = None
         self._progress_written = 0.0
         self._stage = Stage.EVALUATE
@@ -41,15 +42,16 @@ class BuildLog:
 
     def line(self, text: str) -> None:
         """See LogSink."""
-        # PostgreSQL's text takes every character but this one.
-        if "\0" in text:
-            text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
-        if "\n" in text:
-            text = text.replace("\n", " ")
-        self._lines.append(text)
-        self._size += len(text) + 1
-        if self._size >= FLUSH_AT or len(self._lines) % LOOK_AT_THE_CLOCK_EVERY == 1:
-            self.tick()
+        self.extend([text])
+
+    def extend(self, texts: Sequence[str]) -> None:
+        """See LogSink."""
+        whole = "\n".join(texts)
+        if "\0" in whole or whole.count("\n") >= len(texts):
+            texts = [_storable(text) for text in texts]
+        self._lines += texts
+        self._size += len(whole) + 1
+        self.tick()
 
     def progress(self, progress: Progress) -> None:
         """See LogSink."""
@@ -88,10 +90,10 @@ class BuildLog:
         if not self._lines:
             return
         self._waiting = True
-        piece = Piece(self._next_line, tuple(self._lines))
-        self._window.write(piece, self._size)
+        pieces = list(_pieces(self._lines, self._size, self._next_line))
+        self._window.write(pieces)
         self._waiting = False
-        self._next_line = piece.last + 1
+        self._next_line = pieces[-1].last + 1
         self._lines, self._size = [], 0
 
     def close(self) -> None:
@@ -105,6 +107,18 @@ class BuildLog:
             self._build.advance(self._progress)
         self._progress = None
         self._progress_written = now
+
+
+def _storable(text: str) -> str:
+    # PostgreSQL's text takes every character but this one.
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").replace("\n", " ")
+
+
+def _pieces(lines: list[str], size: int, first: int) -> Iterator[Piece]:
+    """Lines of so many characters in all as pieces: small ones, as a reader wants only some."""
+    step = max(1, len(lines) * PIECE_SIZE // size)
+    for at in range(0, len(lines), step):
+        yield Piece(first + at, tuple(lines[at : at + step]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,19 +144,24 @@ class _Window:
         self._gap_number: int | None = None
         self._gap_line = 0
 
-    def write(self, piece: Piece, size: int) -> None:
-        """Write one piece of so many characters."""
-        LogChunk.objects.write(self._build, piece, self._number)
+    def write(self, pieces: Sequence[Piece]) -> None:
+        """Write pieces, all or none."""
+        LogChunk.objects.write(self._build, pieces, self._number)
+        for piece in pieces:
+            self._count(piece)
+        # A little late, so that it is not done for every piece.
+        if self._head + self._rest_size > self._limit + self._limit // 16:
+            with riding_out(f"the limit of the log of {self._build}"):
+                self._leave_out()
+
+    def _count(self, piece: Piece) -> None:
+        size = sum(map(len, piece.lines)) + len(piece.lines)
         if self._rest or self._head + size > self._limit // 2:
             self._rest.append(_Written(self._number, piece.first, size))
             self._rest_size += size
         else:
             self._head += size
         self._number += 1
-        # A little late, so that it is not done for every piece.
-        if self._head + self._rest_size > self._limit + self._limit // 16:
-            with riding_out(f"the limit of the log of {self._build}"):
-                self._leave_out()
 
     def _leave_out(self) -> None:
         if self._gap_number is None:

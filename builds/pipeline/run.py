@@ -52,7 +52,10 @@ def _run(build: Build, builder: Builder, log: BuildLog, heart: Heartbeat) -> Non
     watch = CancelWatch(build, log, heart)
     try:
         refuse_if_short(settings.DISK_FREE_LEAST)
-        output = builder.build(request_for(build, log, watch))
+        request = request_for(build, log, watch)
+        # Nix is silent while it reads the flake; whoever watches sees at once that it has begun.
+        log.line(f"Evaluating {request.attribute} of {request.pin.flake}")
+        output = builder.build(request)
         point("build: built")
         _keep(build, output, log, watch)
     except BuildCancelled as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from builds.builders.base import Progress
@@ -19,6 +20,10 @@ class Memory:
     def line(self, text: str) -> None:
         self.lines.append(text)
         self.times.setdefault(text, time.monotonic())
+
+    def extend(self, texts: Sequence[str]) -> None:
+        for text in texts:
+            self.line(text)
 
     def progress(self, progress: Progress) -> None:
         self.progresses.append(progress)

@@ -97,7 +97,7 @@ def test_program_deaf_to_sigterm_is_killed_within_ten_seconds(mark: str) -> None
     watch = Watch(lambda: bool(lines), time_limit=60, silence_limit=60)
     started = time.monotonic()
     with pytest.raises(BuildCancelled):
-        watched.run(deaf, watch, lines.append)
+        watched.run(deaf, watch, lines.extend)
     assert time.monotonic() - started < 10
     assert processes_with(mark) == []
 
@@ -111,8 +111,8 @@ def test_build_that_is_cancelled_before_it_starts_starts_nothing(
 
 
 def test_error_of_the_sink_ends_the_build_too(mark: str) -> None:
-    def refuse(line: bytes) -> None:
-        raise RuntimeError(line)
+    def refuse(lines: list[bytes]) -> None:
+        raise RuntimeError(lines)
 
     command = ["sh", "-c", f"echo up >&2; sleep {mark}"]
     with pytest.raises(RuntimeError, match="up"):
@@ -123,7 +123,7 @@ def test_error_of_the_sink_ends_the_build_too(mark: str) -> None:
 def test_much_output_on_both_pipes_does_not_block() -> None:
     script = "i=0; while [ $i -lt 20000 ]; do echo out$i; echo err$i >&2; i=$((i+1)); done; exit 3"
     lines: list[bytes] = []
-    ended = watched.run(["sh", "-c", script], Watch(lambda: False, 60, 60), lines.append)
+    ended = watched.run(["sh", "-c", script], Watch(lambda: False, 60, 60), lines.extend)
     assert ended.code == 3
     assert len(lines) == ended.output.count(b"\n") == 20000
 
@@ -132,7 +132,7 @@ def test_what_holds_the_pipes_open_does_not_hold_us() -> None:
     started = time.monotonic()
     command = ["sh", "-c", "sleep 30 & echo last >&2"]
     lines: list[bytes] = []
-    ended = watched.run(command, Watch(lambda: False, 60, 60), lines.append)
+    ended = watched.run(command, Watch(lambda: False, 60, 60), lines.extend)
     assert (ended.code, lines) == (0, [b"last"])
     assert time.monotonic() - started < 5
 
@@ -140,7 +140,7 @@ def test_what_holds_the_pipes_open_does_not_hold_us() -> None:
 def test_program_killed_from_outside_is_told_by_its_signal(mark: str) -> None:
     """As the kernel does when memory runs out."""
 
-    def kill(_: bytes) -> None:
+    def kill(_: list[bytes]) -> None:
         for process in processes_with(mark):
             os.kill(process, signal.SIGKILL)
 
@@ -159,6 +159,7 @@ _WORKER = """
 
     class Told:
         def line(self, text): print(text, flush=True)
+        def extend(self, texts): print(*texts, sep="\\n", flush=True)
         def progress(self, progress): pass
         def stage(self, stage): pass
 

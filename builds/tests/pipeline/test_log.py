@@ -18,8 +18,9 @@ from builds.choices import BuildStatus
 from builds.models import Build, LeaseLost, LogArchive, LogChunk
 from builds.pipeline import Step
 from builds.pipeline.archive import log_name
-from builds.pipeline.log import BuildLog
+from builds.pipeline.log import PIECE_SIZE, BuildLog
 from builds.storage import FolderStorage, artifacts
+from builds.tests.builders.flakes import attribute
 from builds.tests.factories import NOW, BuildFactory, ChannelFactory, ReleaseFactory, write_log
 from builds.tests.pipeline.conftest import MakeChannel, draft_of
 from builds.tests.pipeline.driver import drive, take
@@ -58,6 +59,22 @@ def test_log_is_written_whole_with_its_numbers() -> None:
     assert build.percent == 75
 
 
+def test_first_line_is_written_at_once_and_a_flood_in_pieces_that_stay_small() -> None:
+    build = BuildFactory(running=True)
+    log = BuildLog(build)
+    log.line("it begins")
+    assert text_of(build) == ["it begins"]
+    lines = numbered(2, 200_000)
+    for at in range(0, len(lines), 5_000):
+        log.extend(lines[at : at + 5_000])
+    log.extend(["zero\0and\nend", "last"])
+    log.close()
+    assert text_of(build) == ["it begins", *lines, "zero\N{REPLACEMENT CHARACTER}and end", "last"]
+    sizes = [len(chunk.text) for chunk in LogChunk.objects.of(build.pk)]
+    assert max(sizes) < 1.2 * PIECE_SIZE
+    assert len(sizes) < 2 * sum(sizes) / PIECE_SIZE
+
+
 def test_log_past_its_limit_keeps_both_ends_and_says_so(settings: LazySettings) -> None:
     settings.BUILD_LOG_LIMIT = 1024 * 1024
     build = BuildFactory(running=True)
@@ -89,7 +106,8 @@ def test_worker_that_was_given_up_writes_no_line_more() -> None:
     log = BuildLog(build)
     Build.objects.filter(pk=build.pk).update(lease_until=timezone.now() - timedelta(hours=1))
     assert Build.objects.get(pk=build.pk).lose()
-    log.line("too late")
+    with pytest.raises(LeaseLost):
+        log.line("too late")
     with pytest.raises(LeaseLost):
         log.close()
     assert text_of(build) == ["a line"]
@@ -186,6 +204,7 @@ def test_real_builds_leave_their_logs(make_channel: MakeChannel) -> None:
         assert build.status == BuildStatus.FAILED
         before = text_of(build)
         assert any("line 3" in line for line in before)
+        assert before[0].startswith(f"Evaluating {attribute('netboot')} of path:/")
         pipeline.archive_log(build)
         assert text_of(build) == before
     assert LogArchive.objects.count() == release.builds.count()
