@@ -146,7 +146,16 @@ class Release(Planned, Retained):
             retry_at=None,
         )
         self.builds.queued().exclude(retry_at=None).update(retry_at=None, sent_at=None)
+        self.checks.waiting().exclude(retry_at=None).update(retry_at=None, sent_at=None)
         return changed
+
+    def fill(self, slot_at: datetime) -> bool:
+        """Let this draft, which somebody asked for, be the release of a weekly slot that came."""
+        try:
+            with transaction.atomic():
+                return self._change(Q(status=ReleaseStatus.DRAFT, slot_at=None), slot_at=slot_at)
+        except IntegrityError:
+            return False  # another release fills it since
 
     def reopen(self) -> None:
         """Make a draft of this failed or cancelled release again; its version and files stay.

@@ -60,6 +60,13 @@ class Subscription(models.Model):
     kinds = models.JSONField(default=list, blank=True, help_text="None chosen: of every kind.")
     channels = models.ManyToManyField(Channel, blank=True, help_text="None chosen: of every one.")
     is_active = models.BooleanField(default=True, help_text="Told of what happens from now on.")
+    failing_since = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Nothing was taken since then."
+    )
+    switched_off_at = models.DateTimeField(null=True, blank=True, editable=False)
+    switched_off_why = models.TextField(
+        blank=True, editable=False, help_text="Why the portal switched it off by itself."
+    )
     nonce = models.CharField(max_length=64, default=new_nonce, editable=False)
     nonce_before = models.CharField(max_length=64, blank=True, editable=False)
     rotated_at = models.DateTimeField(null=True, blank=True, editable=False)

@@ -35,7 +35,8 @@ def trigger(
 ) -> list[Release]:
     """The drafts for these systems of a channel: those in the making, or new ones.
 
-    However many ask at once, a channel has one draft for each system.
+    However many ask at once, a channel has one draft for each system. One that is in the making
+    when the weekly slot comes is the release of that slot.
     """
     wanted = (
         Release(
@@ -61,23 +62,31 @@ def _draft(wanted: Release) -> Release | None:
     except IntegrityError:
         # One draft at a time, and one release per slot: the constraints know.
         draft = Release.objects.of(wanted.channel, wanted.system).drafts().first()
-        if draft is not None and wanted.slot_at is None:
-            draft.hurry(Urgency(wanted.urgency), forced=wanted.forced)
+        if draft is not None:
+            _join(draft, wanted)
         return draft
     point("trigger: committed")
     return wanted
 
 
+def _join(draft: Release, wanted: Release) -> None:
+    """Let the draft in the making be what was wanted: the slot's release, or somebody's."""
+    if wanted.slot_at is not None:
+        draft.fill(wanted.slot_at)
+    else:
+        draft.hurry(Urgency(wanted.urgency), forced=wanted.forced)
+
+
 def trigger_due(at: datetime) -> list[Release]:
     """Drafts for every channel whose weekly slot has come and is not filled yet.
 
-    A slot that passed while nothing ran is made up for; slots from before the channel was
-    there do not count.
+    A slot that passed while nothing ran is made up for, once; slots from before the channel was
+    there, or had this slot, do not count.
     """
     drafts = []
     for channel in Channel.objects.active():
         slot = channel.slot_at_or_before(at)
-        if slot < channel.created_at:
+        if slot < (channel.slot_moved_at or channel.created_at):
             continue
         filled = set(channel.releases.filter(slot_at=slot).values_list("system", flat=True))
         missing = [system for system in channel.systems() if system not in filled]
