@@ -99,13 +99,13 @@ class Planned(Leased):
             excerpt=excerpt,
         )
 
-    def skip(self, revision: str, *, at: datetime) -> bool:
-        """End this draft because the head has its revision; under its planner's lease."""
+    def skip(self, revision: str, reason: str, *, at: datetime) -> bool:
+        """End this draft because nobody wants its revision again; under its planner's lease."""
         return self._change(
             Q(status=ReleaseStatus.DRAFT, pinned_at=None, fence=self.fence),
             status=ReleaseStatus.CANCELLED,
             revision=revision,
-            reason=f"The revision {revision[:7]} has not moved since the last release.",
+            reason=reason,
             finished_at=at,
         )
 
@@ -122,7 +122,7 @@ class Planned(Leased):
 
     @property
     def was_skipped(self) -> bool:
-        """Whether it was left out because the head had its revision already."""
+        """Whether it was left out because its revision had been published before."""
         cancelled = self.status == ReleaseStatus.CANCELLED
         return cancelled and self.pinned_at is None and bool(self.revision)
 

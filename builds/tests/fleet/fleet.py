@@ -93,12 +93,6 @@ class Fleet:
         with Connection(self.settings["REDIS_URL"]) as connection:
             app.send_task(task, args=rows, queue=queue, connection=connection)
 
-    def process_of(self, worker: str) -> subprocess.Popen[str]:
-        """The worker's main process, by what a row says: host:pid of it or of its child."""
-        pid = int(worker.rpartition(":")[2])
-        family = {pid, _parent(pid)}
-        return next(process for process in self._started if process.pid in family)
-
     def kill(self, process: subprocess.Popen[str]) -> None:
         """Kill a process and all below it at once; none has time for a last word."""
         for pid in [process.pid, *below(process.pid)]:
