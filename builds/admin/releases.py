@@ -288,6 +288,7 @@ class ReleaseAdmin(ReadOnlyAdmin[Release]):
         except NotAllowed as refusal:
             self.message_user(request, str(refusal), messages.WARNING)
         else:
+            tasks.tell()
             self.message_user(request, f"{release}: {word or release.get_status_display()}.")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from builds.models import Channel, Head, Release
+from builds.models import Channel, Event, Head, Release
 from builds.pipeline.documents import is_manifest
 from builds.pipeline.publish import is_told, write_moving
 from builds.pipeline.retention import ORPHAN_AGE, is_orphan, names_in, orphans
@@ -80,6 +80,7 @@ def acts(*, at: datetime, channel: Channel | None = None) -> Iterator[Act]:
     yield from _orphans(channel, at)
     if channel is None:
         yield from _leftovers(at)
+        yield from _events(at)
 
 
 def keep(release: Release, reason: str, *, by: User | None, at: datetime) -> bool:
@@ -195,6 +196,18 @@ def _leftovers(at: datetime) -> Iterator[Act]:
     if left:
         why = "the writes broke off"
         yield Act("drop", ", ".join(left), why, partial(_drop_leftovers, before))
+
+
+def _events(at: datetime) -> Iterator[Act]:
+    before = at - timedelta(days=settings.EVENTS_KEPT_DAYS)
+    count = Event.objects.forgettable(before).count()
+    if count:
+        what = f"{count} events and their deliveries"
+        yield Act("forget", what, f"told before {before:%Y-%m-%d}", partial(_forget, before))
+
+
+def _forget(before: datetime) -> bool:
+    return bool(Event.objects.forgettable(before).delete()[0])
 
 
 def _drop_leftovers(before: datetime) -> bool:
