@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections import defaultdict
+from datetime import datetime, timedelta
+from statistics import median
 
 from django.db import models
 from django.db.models import Q
@@ -10,11 +12,13 @@ from django.db.models.functions import Now
 
 from builds.choices import Verdict
 from builds.models.build import pause
+from builds.models.build_queries import TYPICAL_OF
 from builds.models.lease import Leased, lease_end
 from builds.models.release import Release
 
 RUNNING = Q(verdict=Verdict.RUNNING)
 MOST_TAKEN = 10
+REMEMBERED = 200  # checks
 MOST_TRIES = 5
 
 
@@ -40,6 +44,18 @@ class CheckQuerySet(models.QuerySet["Check"]):
     def failed(self) -> CheckQuerySet:
         """Those that hold their release back."""
         return self.filter(verdict__in=Verdict.failed())
+
+    def usual_durations(self, release: Release) -> dict[str, timedelta]:
+        """How long each check of such a release takes: the median of its last good ones."""
+        same = Check.objects.passed().filter(
+            release__channel=release.channel_id, release__system=release.system
+        )
+        took: dict[str, list[float]] = defaultdict(list)
+        last = same.exclude(finished_at=None).exclude(started_at=None).order_by("-finished_at")
+        for check in last[:REMEMBERED]:
+            if len(took[check.name]) < TYPICAL_OF:
+                took[check.name].append((check.finished_at - check.started_at).total_seconds())
+        return {name: timedelta(seconds=median(seconds)) for name, seconds in took.items()}
 
     def reset(self) -> None:
         """Let them wait again, as if they had not been run."""

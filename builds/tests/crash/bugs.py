@@ -40,7 +40,7 @@ def read_the_fence_again() -> None:
         self.refresh_from_db()
         return bool(changed)
 
-    Release._change = change  # type: ignore[method-assign]
+    Release._change = change  # type: ignore[method-assign, assignment]
 
 
 def write_in_place() -> None:

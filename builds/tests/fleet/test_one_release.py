@@ -44,7 +44,7 @@ def test_two_schedulers_four_workers_and_fifty_triggers_make_one_release(
     at_once(
         *[lambda: click(f"{web.url}/channels/{channel.name}/trigger", cookies)] * CLICKS,
         *[lambda: fleet.deliver("schedule")] * DELIVERIES,
-        *[lambda each=each: tell(each) for each in commands],  # type: ignore[misc]
+        *[lambda each=each: tell(each) for each in commands],
     )
     fleet.beat()
     fleet.beat()
