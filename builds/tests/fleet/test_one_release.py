@@ -20,7 +20,7 @@ from builds.tests.fleet.fleet import Fleet
 from builds.tests.pipeline.conftest import MakeChannel
 from builds.tests.webs import MakeWeb
 
-CLICKS, DELIVERIES, COMMANDS = 30, 16, 4
+CLICKS, DELIVERIES, COMMANDS = 32, 16, 2
 TOKEN = "a" * 32
 
 
