@@ -51,10 +51,9 @@ class CheckQuerySet(models.QuerySet["Check"]):
             release__channel=release.channel_id, release__system=release.system
         )
         took: dict[str, list[float]] = defaultdict(list)
-        last = same.exclude(finished_at=None).exclude(started_at=None).order_by("-finished_at")
-        for check in last[:REMEMBERED]:
-            if len(took[check.name]) < TYPICAL_OF:
-                took[check.name].append((check.finished_at - check.started_at).total_seconds())
+        for check in same.exclude(finished_at=None).order_by("-finished_at")[:REMEMBERED]:
+            if check.duration is not None and len(took[check.name]) < TYPICAL_OF:
+                took[check.name].append(check.duration.total_seconds())
         return {name: timedelta(seconds=median(seconds)) for name, seconds in took.items()}
 
     def reset(self) -> None:
@@ -205,6 +204,13 @@ class Check(Leased):
     def is_due(self, at: datetime) -> bool:
         """Whether it waits for nothing but a worker."""
         return self.retry_at is None or self.retry_at <= at
+
+    @property
+    def duration(self) -> timedelta | None:
+        """From start to end; None while it has not ended."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return self.finished_at - self.started_at
 
     @property
     def has_passed(self) -> bool:
