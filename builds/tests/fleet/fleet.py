@@ -110,7 +110,7 @@ class Fleet:
         """The end of what all have said."""
         return (self.folder / "fleet.log").read_text(errors="replace")[-4000:]
 
-    def wait_until(self, what: str, holds: Callable[[], object], within: float = 60) -> float:
+    def wait_until(self, what: str, holds: Callable[[], object], within: float = 120) -> float:
         """Wait until something holds; after how many seconds it did."""
         started = time.monotonic()
         while not holds():
