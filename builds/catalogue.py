@@ -12,6 +12,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils import timezone
 
 from builds.choices import System, Variant
 from builds.models import Channel, Target
@@ -285,6 +286,10 @@ def _write(entry: Entry, position: int) -> None:
     if entry.default:
         Channel.objects.filter(is_default=True).exclude(name=entry.name).update(is_default=False)
     fields = _channel_fields(entry, position)
+    before = Channel.objects.filter(name=entry.name).first()
+    slot = fields["slot_weekday"], fields["slot_time"]
+    if before is not None and (before.slot_weekday, before.slot_time) != slot:
+        fields["slot_moved_at"] = timezone.now()
     channel, _ = Channel.objects.update_or_create(name=fields.pop("name"), defaults=fields)
     wanted = [(system, variant) for system in entry.systems for variant in entry.variants]
     for target in channel.targets.all():

@@ -150,12 +150,17 @@ class EventKind(models.TextChoices):
     RECOVERED = "recovered", "recovered: the first release after a failed one"
     STALE = "stale", "stale: no release for too long"
     WITHDRAWN = "withdrawn", "withdrawn: a release was taken back"
+    DAMAGED = "damaged", "damaged: a stored file has changed"
+    SWITCHED_OFF = "switched-off", "switched off: a webhook is told of nothing any more"
     PING = "ping", "ping: a test"
 
     @classmethod
     def wanted(cls) -> list[EventKind]:
-        """The kinds that a subscription may choose from; a test goes to whom it is sent."""
-        return [kind for kind in cls if kind is not cls.PING]
+        """The kinds that a subscription may choose from; the others go to whom they are meant for.
+
+        A test goes to one subscriber, a webhook that was switched off concerns staff alone.
+        """
+        return [kind for kind in cls if kind not in {cls.PING, cls.SWITCHED_OFF}]
 
 
 class Means(models.TextChoices):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 SCRUB_SECONDS = 300.0
 SCRUB_AGAIN_AFTER = timedelta(days=7)
+PLANS_AT_ONCE = 2
+_planning = threading.BoundedSemaphore(PLANS_AT_ONCE)
 
 
 def enqueue(steps: Iterable[Step]) -> None:
@@ -54,15 +57,30 @@ def tell() -> None:
 
 @shared_task(name="plan")
 def plan(release_id: int) -> None:
-    """Pin a draft and queue its builds: of all that wait for that, the one whose turn it is."""
+    """Pin drafts and queue their builds, those first whose turn it is, until none waits.
+
+    Nix may evaluate for minutes. Few do so at once in one process, so that threads are left for
+    everything else; who finds them busy leaves its draft to them.
+    """
+    if not _planning.acquire(blocking=False):
+        return
+    try:
+        while (release := _plan_next()) is not None:
+            move_on(release)
+    finally:
+        _planning.release()
+    move_on(_fresh(release_id))  # where it was planned already
+
+
+def _plan_next() -> Release | None:
+    """Plan the draft whose turn it is; None where nothing waits for that."""
     for release in Release.objects.to_plan(timezone.now()):
         with pipeline.holding(release, _worker()) as is_ours:
             if is_ours:
                 pipeline.pin(release, pipeline.builder(), at=timezone.now())
         if is_ours:
-            move_on(_fresh(release.pk))
-            return
-    move_on(_fresh(release_id))  # it was planned already
+            return _fresh(release.pk)
+    return None
 
 
 @shared_task(name="build")
@@ -84,7 +102,8 @@ def build(build_id: int) -> None:
 def check(check_id: int) -> None:
     """Run one check: of all that were handed out and wait, the one whose turn it is."""
     handed_out = Q(sent_at__isnull=False) | Q(pk=check_id)
-    waiting = Check.objects.waiting().filter(handed_out, release__status=ReleaseStatus.DRAFT)
+    due = Check.objects.due(timezone.now())
+    waiting = due.filter(handed_out, release__status=ReleaseStatus.DRAFT)
     for row in waiting.in_turn().select_related("release__channel"):
         if pipeline.run_check(row, worker=_worker()):
             move_on(_fresh(row.release_id))

@@ -13,7 +13,11 @@ from deploy.steps import deploy, environment
 from deploy.supervisor import Stopped, Supervisor
 from deploy.terminal import say
 
-QUEUES = "default,check,build.x86_64-linux,build.aarch64-linux"
+# Work of minutes and hours, a process for each piece of it.
+LONG = ("--queues", "check,build.x86_64-linux,build.aarch64-linux", "--concurrency", "2")
+# Work that waits for others most of the time: threads of one process, more than ever wait at once,
+# so that finding what was lost and telling people never stand behind a build.
+SHORT = ("--queues", "default", "--pool", "threads", "--concurrency", "8")
 
 
 def main(arguments: list[str]) -> int:
@@ -62,10 +66,11 @@ def run(supervisor: Supervisor, folder: Path, address: Address) -> int:
         supervisor.turn()
     say(f"running at {address.url} (Ctrl-C stops it)")
     if supervisor.has(preparing):
-        say("the worker starts as soon as the system is set up; until then builds wait")
+        say("the workers start as soon as the system is set up; until then builds wait")
     while supervisor.has(preparing):
         supervisor.turn()
-    supervisor.start(services.worker())
+    supervisor.start(services.worker("worker", LONG))
+    supervisor.start(services.worker("default", SHORT))
     while True:
         supervisor.turn()
 
@@ -109,14 +114,13 @@ class Services:
         """The periodic ticks. Without a pid file: the lock of the data folder does its work."""
         return self._service("beat", *_CELERY, "beat", "--pidfile=")
 
-    def worker(self) -> Service:
-        """What builds, checks and publishes."""
+    def worker(self, name: str, serves: tuple[str, ...]) -> Service:
+        """What takes work from some of the queues; see docs/control.md."""
         return self._service(
-            "worker",
+            name,
             *_CELERY,
             "worker",
-            *("--hostname", "worker@%h"),
-            *("--concurrency", "2", "--queues", QUEUES),
+            *("--hostname", f"{name}@%h", *serves),
             *("--without-mingle", "--without-gossip"),
         )
 

@@ -201,6 +201,7 @@ STALE_AFTER_DAYS = env.integer("STALE_AFTER_DAYS", 9, least=1)
 
 COLLECT_GRACE_DAYS = env.integer("COLLECT_GRACE_DAYS", 7, least=1)
 COLLECT_FAILED_DAYS = env.integer("COLLECT_FAILED_DAYS", 2, least=1)
+EVENTS_KEPT_DAYS = env.integer("EVENTS_KEPT_DAYS", 365, least=30)
 SCRUB_MIB_PER_SECOND = env.integer("SCRUB_MIB_PER_SECOND", 50, least=1)
 
 # Watching: each watcher of a live log holds a thread of its web process, of which gunicorn has 256;

@@ -17,6 +17,7 @@ from builds import tasks
 from builds.admin.read_only import ReadOnlyAdmin
 from builds.choices import EventKind, Means
 from builds.models import Attempt, Delivery, Event, Subscription
+from builds.web.words import moment
 
 
 class SubscriptionForm(forms.ModelForm[Subscription]):
@@ -40,7 +41,8 @@ class SubscriptionAdmin(admin.ModelAdmin[Subscription]):
 
     form = SubscriptionForm
     change_list_template = "admin/builds/subscription/change_list.html"
-    list_display = ["name", "means", "goes_to", "is_active", "created_by", "created_at"]
+    list_display = ["name", "means", "goes_to", "is_active", "note", "created_by", "created_at"]
+    readonly_fields = ["note"]
     list_filter = ["means", "is_active"]
     list_select_related = ["created_by"]
     filter_horizontal = ["channels"]
@@ -52,6 +54,15 @@ class SubscriptionAdmin(admin.ModelAdmin[Subscription]):
         if subscription.means == Means.WEBHOOK:
             return subscription.url
         return subscription.address or "all active staff with an address"
+
+    @admin.display(description="note")
+    def note(self, subscription: Subscription) -> str:
+        """Why the portal switched it off by itself, or since when it takes nothing."""
+        if subscription.switched_off_at is not None:
+            off_at = moment(subscription.switched_off_at)
+            return f"Switched off {off_at}. {subscription.switched_off_why}"
+        since = subscription.failing_since
+        return f"Nothing was taken since {moment(since)}." if since else ""
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -67,10 +78,13 @@ class SubscriptionAdmin(admin.ModelAdmin[Subscription]):
         form: Any,
         change: bool,  # noqa: FBT001 - Django's own
     ) -> None:
-        """Note who made it."""
+        """Note who made it; one that is switched on again begins anew."""
         if not change:
             obj.created_by = cast("User", request.user)
+        if obj.is_active:
+            obj.forget_failures()
         super().save_model(request, obj, form, change)
+        tasks.tell()
 
     def response_add(
         self, request: HttpRequest, obj: Subscription, post_url_continue: str | None = None

@@ -62,6 +62,18 @@ class ChannelAdmin(admin.ModelAdmin[Channel]):
         """The weekly slot: Sunday 03:00."""
         return f"{channel.get_slot_weekday_display()} {channel.slot_time:%H:%M}"
 
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: Channel,
+        form: Any,
+        change: bool,  # noqa: FBT001 - Django's own
+    ) -> None:
+        """A slot that was moved counts from now on: none that it never had is made up for."""
+        if change and {"slot_weekday", "slot_time"} & set(form.changed_data):
+            obj.slot_moved_at = timezone.now()
+        super().save_model(request, obj, form, change)
+
     def has_trigger_permission(self, request: HttpRequest) -> bool:
         """Whether this user may have a release built."""
         return request.user.has_perm(MAY_TRIGGER)
@@ -288,6 +300,7 @@ class ReleaseAdmin(ReadOnlyAdmin[Release]):
         except NotAllowed as refusal:
             self.message_user(request, str(refusal), messages.WARNING)
         else:
+            tasks.tell()
             self.message_user(request, f"{release}: {word or release.get_status_display()}.")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -13,6 +12,7 @@ from django.db.models.functions import Now
 from django.urls import reverse
 
 from builds.choices import BuildStatus, Stage, Variant
+from builds.models.build_queries import BuildQuerySet
 from builds.models.lease import Leased, lease_end
 from builds.models.release import Release
 
@@ -20,85 +20,8 @@ if TYPE_CHECKING:
     from builds.builders.base import BuildOutput, Progress
 
 MOST_ATTEMPTS = 5
-REMEMBERED_SUCCESSES = 500
 PAUSE_GROWS = 4
-TYPICAL_OF = 9  # builds
 RUNNING = Q(status=BuildStatus.RUNNING)
-
-
-class BuildQuerySet(models.QuerySet["Build"]):
-    """Builds by what one wants of them."""
-
-    def active(self) -> BuildQuerySet:
-        """Those that wait or run."""
-        return self.filter(status__in=BuildStatus.active())
-
-    def queued(self) -> BuildQuerySet:
-        """Those that wait for a worker."""
-        return self.filter(status=BuildStatus.QUEUED)
-
-    def due(self, at: datetime) -> BuildQuerySet:
-        """Those that wait for nothing but a worker."""
-        return self.queued().filter(Q(retry_at=None) | Q(retry_at__lte=at))
-
-    def for_system(self, system: str) -> BuildQuerySet:
-        """Those of releases for one system."""
-        return self.filter(release__system=system)
-
-    def in_turn(self) -> BuildQuerySet:
-        """The most urgent first, and of those the one that has waited longest."""
-        return self.order_by("release__urgency", "queued_at", "pk")
-
-    def running(self) -> BuildQuerySet:
-        """Those that a worker has."""
-        return self.filter(status=BuildStatus.RUNNING)
-
-    def ended(self) -> BuildQuerySet:
-        """Those that came to an end, good or bad, the last one first."""
-        return self.filter(status__in=BuildStatus.final()).order_by("-finished_at", "-pk")
-
-    def succeeded(self) -> BuildQuerySet:
-        """Those that gave what they should."""
-        return self.filter(status=BuildStatus.SUCCEEDED)
-
-    def last_successes(self) -> models.QuerySet[Build, tuple[Any, ...]]:
-        """Channel, system, variant, start and end of the last successes, the newest first."""
-        timed = self.succeeded().filter(started_at__isnull=False, finished_at__isnull=False)
-        return timed.order_by("-finished_at").values_list(
-            "release__channel_id", "release__system", "variant", "started_at", "finished_at"
-        )[:REMEMBERED_SUCCESSES]
-
-    def abandoned(self) -> BuildQuerySet:
-        """Those whose worker has not been heard of for a whole lease."""
-        return self.running().filter(lease_until__lt=Now())
-
-    def newest_per_variant(self) -> list[Build]:
-        """The last attempt at each variant, for the builds of one release."""
-        newest = {build.variant: build for build in self.order_by("attempt")}
-        return [newest[variant] for variant in Variant.values if variant in newest]
-
-    def like(self, build: Build) -> BuildQuerySet:
-        """Those of the same channel, system and variant."""
-        release = build.release
-        return self.filter(
-            release__channel=release.channel_id,
-            release__system=release.system,
-            variant=build.variant,
-        )
-
-    def usual_duration(self) -> timedelta | None:
-        """The median of how long the last ones that succeeded took; None where none did."""
-        last = self.succeeded().filter(started_at__isnull=False, finished_at__isnull=False)
-        seconds = [
-            build.duration.total_seconds()
-            for build in last.order_by("-finished_at")[:TYPICAL_OF]
-            if build.duration is not None
-        ]
-        return timedelta(seconds=median(seconds)) if seconds else None
-
-    def with_release(self) -> BuildQuerySet:
-        """With what their pages name, in one query."""
-        return self.select_related("release", "release__channel")
 
 
 class Build(Leased):

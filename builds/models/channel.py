@@ -90,6 +90,9 @@ class Channel(models.Model):
         choices=Weekday, default=Weekday.SUNDAY, validators=[MaxValueValidator(6)]
     )
     slot_time = models.TimeField(default=time(3, 0), help_text="UTC.")
+    slot_moved_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Since when it has this slot."
+    )
     is_active = models.BooleanField(default=True, help_text="Built when its slot comes.")
     is_default = models.BooleanField(default=False, help_text="Shown first.")
     end_of_life = models.DateField(

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from datetime import datetime, timedelta
+from statistics import median
+
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
 from builds.choices import Verdict
+from builds.models.build import pause
+from builds.models.build_queries import TYPICAL_OF
 from builds.models.lease import Leased, lease_end
 from builds.models.release import Release
 
 RUNNING = Q(verdict=Verdict.RUNNING)
-MOST_TRIES = 10
+MOST_TAKEN = 10
+REMEMBERED = 200  # checks
+MOST_TRIES = 5
 
 
 class CheckQuerySet(models.QuerySet["Check"]):
@@ -20,6 +28,10 @@ class CheckQuerySet(models.QuerySet["Check"]):
     def waiting(self) -> CheckQuerySet:
         """Those that nobody has taken yet."""
         return self.filter(verdict=Verdict.PENDING)
+
+    def due(self, at: datetime) -> CheckQuerySet:
+        """Those that wait for nothing but a worker."""
+        return self.waiting().filter(Q(retry_at=None) | Q(retry_at__lte=at))
 
     def in_turn(self) -> CheckQuerySet:
         """The most urgent first, and of those the oldest."""
@@ -33,6 +45,17 @@ class CheckQuerySet(models.QuerySet["Check"]):
         """Those that hold their release back."""
         return self.filter(verdict__in=Verdict.failed())
 
+    def usual_durations(self, release: Release) -> dict[str, timedelta]:
+        """How long each check of such a release takes: the median of its last good ones."""
+        same = Check.objects.passed().filter(
+            release__channel=release.channel_id, release__system=release.system
+        )
+        took: dict[str, list[float]] = defaultdict(list)
+        for check in same.exclude(finished_at=None).order_by("-finished_at")[:REMEMBERED]:
+            if check.duration is not None and len(took[check.name]) < TYPICAL_OF:
+                took[check.name].append(check.duration.total_seconds())
+        return {name: timedelta(seconds=median(seconds)) for name, seconds in took.items()}
+
     def reset(self) -> None:
         """Let them wait again, as if they had not been run."""
         for check in self.exclude(verdict=Verdict.PENDING):
@@ -42,6 +65,8 @@ class CheckQuerySet(models.QuerySet["Check"]):
                 worker="",
                 lease_until=None,
                 sent_at=None,
+                tries=0,
+                retry_at=None,
                 reason="",
                 console="",
                 seconds=None,
@@ -74,6 +99,12 @@ class Check(Leased):
     console = models.TextField(blank=True, help_text="The end of what the machine printed.")
     sent_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="When it was handed to the broker."
+    )
+    tries = models.PositiveSmallIntegerField(
+        default=0, editable=False, help_text="How often it could not be checked."
+    )
+    retry_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Not before this, after a failure."
     )
     started_at = models.DateTimeField(null=True, blank=True, editable=False)
     finished_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -114,6 +145,7 @@ class Check(Leased):
             RUNNING,
             verdict=verdict,
             reason=reason,
+            retry_at=None,
             seconds=round(seconds, 1),
             accelerator=accelerator,
             console=console,
@@ -123,11 +155,29 @@ class Check(Leased):
         self.refresh_from_db()
 
     def put_back(self, reason: str) -> None:
-        """Let it wait again because something else than the release was in the way.
-
-        It is not sent again at once: `reconcile` does that, so that it is tried a while later.
-        """
+        """Let it wait again because it is not wanted now; `reconcile` sends it where it is."""
         self.write(RUNNING, verdict=Verdict.PENDING, reason=reason, worker="", lease_until=None)
+
+    def miss(self, reason: str, *, at: datetime) -> None:
+        """Record that something else than the release was in the way.
+
+        It is tried again after a pause that grows; the last time that is its verdict.
+        """
+        tries = self.tries + 1
+        if tries >= MOST_TRIES:
+            reason = f"{reason} That was the last of {tries} tries."
+            self.conclude(Verdict.ERROR, reason, seconds=0, accelerator="", console="")
+            return
+        self.write(
+            RUNNING,
+            verdict=Verdict.PENDING,
+            reason=reason,
+            tries=tries,
+            retry_at=at + pause(tries),
+            worker="",
+            lease_until=None,
+        )
+        self.refresh_from_db()
 
     def wait_again(self) -> bool:
         """Put a check whose worker is gone back among those that wait; false where it is not.
@@ -149,7 +199,18 @@ class Check(Leased):
     @property
     def may_be_tried_again(self) -> bool:
         """Whether it was taken fewer times than it may be; each time raises the fence."""
-        return self.fence < MOST_TRIES
+        return self.fence < MOST_TAKEN
+
+    def is_due(self, at: datetime) -> bool:
+        """Whether it waits for nothing but a worker."""
+        return self.retry_at is None or self.retry_at <= at
+
+    @property
+    def duration(self) -> timedelta | None:
+        """From start to end; None while it has not ended."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return self.finished_at - self.started_at
 
     @property
     def has_passed(self) -> bool:

@@ -7,6 +7,8 @@ from datetime import datetime
 from django.db import IntegrityError, models, transaction
 from django.db.models import Q
 
+from builds.choices import EventKind
+from builds.models.notice import Event
 from builds.models.release import Release
 
 
@@ -26,7 +28,9 @@ class DamageQuerySet(models.QuerySet["Damage"]):
         """The row that says so, and whether it is news."""
         try:
             with transaction.atomic():
-                return self.create(release=release, name=name, what=what, found_at=at), True
+                damage = self.create(release=release, name=name, what=what, found_at=at)
+                Event.objects.record(EventKind.DAMAGED, release, at=at, reason=f"{name}: {what}")
+                return damage, True
         except IntegrityError:
             self.unmended().filter(release=release, name=name).update(what=what)
             return self.unmended().get(release=release, name=name), False

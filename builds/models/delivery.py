@@ -118,10 +118,10 @@ class Delivery(Leased):
             )
             self._log(at, **said)
 
-    def fail(self, error: str, *, at: datetime, **said: Any) -> None:
+    def fail(self, error: str, *, at: datetime, is_last: bool = False, **said: Any) -> None:
         """Note a failed attempt, and when the next one comes, or that it is given up."""
         later: dict[str, Any] = {"status": DeliveryStatus.GIVEN_UP, "finished_at": at}
-        if self.attempts_made < MOST_ATTEMPTS:
+        if self.attempts_made < MOST_ATTEMPTS and not is_last:
             later = {"next_at": at + BACK_OFF[self.attempts_made - 1]}
         with transaction.atomic():
             self.write(Q(status=DeliveryStatus.WAITING), lease_until=None, **later)
@@ -134,6 +134,11 @@ class Delivery(Leased):
         if not rows.waiting().update(next_at=at):
             rows.update(status=DeliveryStatus.WAITING, is_again=True, **fresh)
         self.refresh_from_db()
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether no attempt follows by itself."""
+        return self.status == DeliveryStatus.GIVEN_UP
 
     def _log(self, at: datetime, **said: Any) -> None:
         self.refresh_from_db()

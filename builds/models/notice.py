@@ -29,7 +29,7 @@ class EventQuerySet(models.QuerySet["Event"]):
         """Those that told that nothing came after this time."""
         return self.filter(kind=EventKind.STALE, channel=channel, system=system, since=since)
 
-    def record(self, kind: EventKind, release: Release, *, at: datetime) -> Event:
+    def record(self, kind: EventKind, release: Release, *, at: datetime, reason: str = "") -> Event:
         """Note what has happened to a release, for all who want to know.
 
         Call it last in the transaction of the change itself: either both are there or none is.
@@ -40,7 +40,7 @@ class EventQuerySet(models.QuerySet["Event"]):
             version=release.version,
             release_url=f"{settings.PORTAL_URL}{release.get_absolute_url()}",
             revision=release.revision,
-            reason=release.reason,
+            reason=reason or release.reason,
             excerpt=release.excerpt[-MOST_EXCERPT:],
         )
         return self._append(event, Subscription.objects.wanting(event))
@@ -62,6 +62,31 @@ class EventQuerySet(models.QuerySet["Event"]):
             if self.stale_since(channel, system, since).exists():
                 return None
             raise
+
+    def record_switched_off(self, subscription: Subscription, why: str, *, at: datetime) -> Event:
+        """Note that a subscriber is told of nothing any more; staff alone hear of it."""
+        event = Event(kind=EventKind.SWITCHED_OFF, at=at)
+        event.payload = event.shape(reason=f"{subscription}: {why}")
+        return self._append(event, list(Subscription.objects.reachable().of_all_staff()))
+
+    def forgettable(self, before: datetime) -> EventQuerySet:
+        """The old ones that nobody waits for and nothing is counted from.
+
+        The newest of all gives the next one its number; the newest staleness of a channel and
+        system says that it was told.
+        """
+        old = self.filter(at__lt=before)
+        awaited = Delivery.objects.waiting().filter(
+            event=models.OuterRef("pk"), subscription__is_active=True
+        )
+        later = Event.objects.filter(sequence__gt=models.OuterRef("sequence"))
+        stale_later = later.filter(
+            kind=EventKind.STALE,
+            channel=models.OuterRef("channel"),
+            system=models.OuterRef("system"),
+        )
+        told = ~Q(kind=EventKind.STALE) | Q(models.Exists(stale_later))
+        return old.filter(~models.Exists(awaited), models.Exists(later), told)
 
     def ping(self, subscription: Subscription, *, at: datetime) -> Event:
         """A test that goes to one subscriber."""

@@ -2,46 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
-from itertools import count
-from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import IntegrityError, models, transaction
-from django.db.models import F, Max, Q, Value
+from django.db.models import F, Q, Value
 from django.db.models.functions import Least
 from django.urls import reverse
 
-from builds import storage
 from builds.choices import BuildStatus, EventKind, ReleaseStatus, System, Trigger, Urgency
-from builds.models.channel import Channel
 from builds.models.head import Head
-from builds.models.lease import Leased, is_free, lease_end
+from builds.models.lease import is_free, lease_end
 from builds.models.notice import Event
+from builds.models.planned import Planned
 from builds.models.release_queries import ReleaseQuerySet
 from builds.models.retained import Retained
 from builds.points import point
-
-if TYPE_CHECKING:
-    from builds.builders.base import Pin
 
 
 class NotAllowed(Exception):
     """A change of state that this row, as it stands, does not allow; the text says why."""
 
 
-class Release(Leased, Retained):
+class Release(Planned, Retained):
     """One set of artifacts for one channel on one system.
 
     Its lease is held by who plans or publishes it.
     """
 
-    channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="releases")
-    system = models.CharField(max_length=20, choices=System)
-    status = models.CharField(
-        max_length=12, choices=ReleaseStatus, default=ReleaseStatus.DRAFT, editable=False
-    )
     trigger = models.CharField(max_length=12, choices=Trigger)
     triggered_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True
@@ -53,26 +41,6 @@ class Release(Leased, Retained):
     urgency = models.PositiveSmallIntegerField(
         choices=Urgency, default=Urgency.SCHEDULE, editable=False
     )
-    plan_tries = models.PositiveSmallIntegerField(
-        default=0, editable=False, help_text="How often its source could not be reached."
-    )
-    retry_at = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="Not planned before this, after a failure."
-    )
-
-    # What it is made of; empty until the source is pinned.
-    flake = models.CharField(max_length=600, blank=True)
-    overrides = models.JSONField(default=dict, blank=True)
-    revision = models.CharField(max_length=40, blank=True)
-    nar_hash = models.CharField(max_length=100, blank=True)
-    image_version = models.CharField(
-        max_length=100, blank=True, help_text="What the image calls itself."
-    )
-    version = models.CharField(  # noqa: DJ001 - NULLs are not equal, so drafts need no name
-        max_length=110, null=True, blank=True, help_text="Its name within the channel."
-    )
-    sequence = models.PositiveIntegerField(null=True, blank=True, editable=False)
-
     reason = models.TextField(blank=True, help_text="Why it failed, was cancelled or withdrawn.")
     excerpt = models.TextField(blank=True, help_text="The part of the log that shows why.")
     papers = models.JSONField(
@@ -83,7 +51,6 @@ class Release(Leased, Retained):
     )
 
     created_at = models.DateTimeField(auto_now_add=True)
-    pinned_at = models.DateTimeField(null=True, blank=True, editable=False)
     published_at = models.DateTimeField(null=True, blank=True, editable=False)
     finished_at = models.DateTimeField(null=True, blank=True, editable=False)
 
@@ -149,39 +116,6 @@ class Release(Leased, Retained):
 
     # State changes. Each takes the row by a condition, so that doing it twice does it once.
 
-    def pin(self, pin: Pin, *, at: datetime) -> bool:
-        """Fix what this release is made of and give it its version; false where that was done."""
-        for version in _candidate_versions(pin.version):
-            try:
-                with transaction.atomic():
-                    return self._change(
-                        Q(status=ReleaseStatus.DRAFT, pinned_at=None, fence=self.fence),
-                        flake=pin.flake,
-                        overrides=dict(pin.overrides),
-                        revision=pin.revision,
-                        nar_hash=pin.nar_hash,
-                        image_version=pin.version,
-                        version=version,
-                        reason="",
-                        excerpt="",
-                        pinned_at=at,
-                    )
-            except IntegrityError:
-                if not Release.objects.of(self.channel, self.system).filter(version=version):
-                    raise
-        raise AssertionError("unreachable: versions never run out")
-
-    def number(self) -> int:
-        """Give this release its place in the sequence of its channel and system, once."""
-        while self.sequence is None:
-            newest = Release.objects.of(self.channel, self.system).aggregate(n=Max("sequence"))["n"]
-            try:
-                with transaction.atomic():
-                    self._change(Q(sequence=None), sequence=(newest or 0) + 1)
-            except IntegrityError:
-                continue  # another release took that number in between
-        return self.sequence
-
     def publish(self, *, at: datetime) -> bool:
         """Make this release the latest of its channel and system; false where it was before.
 
@@ -203,16 +137,6 @@ class Release(Leased, Retained):
                 Event.objects.record(EventKind.PUBLISHED, self, at=at)
             return changed
 
-    def postpone(self, reason: str, excerpt: str, *, until: datetime) -> bool:
-        """Let this draft, whose source could not be reached, be planned again later."""
-        return self._change(
-            Q(status=ReleaseStatus.DRAFT, pinned_at=None, fence=self.fence),
-            plan_tries=F("plan_tries") + 1,
-            retry_at=until,
-            reason=reason,
-            excerpt=excerpt,
-        )
-
     def hurry(self, urgency: Urgency, *, forced: bool = False) -> bool:
         """Let this draft go on as soon as it can, because somebody asked for it again."""
         changed = self._change(
@@ -222,7 +146,16 @@ class Release(Leased, Retained):
             retry_at=None,
         )
         self.builds.queued().exclude(retry_at=None).update(retry_at=None, sent_at=None)
+        self.checks.waiting().exclude(retry_at=None).update(retry_at=None, sent_at=None)
         return changed
+
+    def fill(self, slot_at: datetime) -> bool:
+        """Let this draft, which somebody asked for, be the release of a weekly slot that came."""
+        try:
+            with transaction.atomic():
+                return self._change(Q(status=ReleaseStatus.DRAFT, slot_at=None), slot_at=slot_at)
+        except IntegrityError:
+            return False  # another release fills it since
 
     def reopen(self) -> None:
         """Make a draft of this failed or cancelled release again; its version and files stay.
@@ -276,16 +209,6 @@ class Release(Leased, Retained):
                     build.cancel(reason, at=at)
         return cancelled
 
-    def skip(self, revision: str, *, at: datetime) -> bool:
-        """End this draft because the head has its revision; under its planner's lease."""
-        return self._change(
-            Q(status=ReleaseStatus.DRAFT, pinned_at=None, fence=self.fence),
-            status=ReleaseStatus.CANCELLED,
-            revision=revision,
-            reason=f"The revision {revision[:7]} has not moved since the last release.",
-            finished_at=at,
-        )
-
     def withdraw(self, reason: str, *, at: datetime) -> bool:
         """Take this published release back; the head moves to the one before, if there is one."""
         with transaction.atomic():
@@ -334,11 +257,6 @@ class Release(Leased, Retained):
         heads = Head.objects.filter(channel_id=self.channel_id, system=self.system)
         list(heads.select_for_update())
 
-    def _change(self, held: Q, **fields: Any) -> bool:
-        changed = Release.objects.filter(held, pk=self.pk).update(**fields)
-        self.reread()
-        return bool(changed)
-
     # What it says of itself.
 
     @property
@@ -350,16 +268,6 @@ class Release(Leased, Retained):
     def is_draft(self) -> bool:
         """Whether it is still in the making."""
         return self.status == ReleaseStatus.DRAFT
-
-    def is_postponed(self, at: datetime) -> bool:
-        """Whether it waits for a time before it is planned again."""
-        return self.retry_at is not None and self.retry_at > at
-
-    @property
-    def was_skipped(self) -> bool:
-        """Whether it was left out because the head had its revision already."""
-        cancelled = self.status == ReleaseStatus.CANCELLED
-        return cancelled and self.pinned_at is None and bool(self.revision)
 
     @property
     def sandboxed(self) -> bool | None:
@@ -373,14 +281,9 @@ class Release(Leased, Retained):
 
     def follows_a_failure(self) -> bool:
         """Whether the one before it on its channel and system that was tried to its end failed."""
-        tried = Release.objects.of(self.channel, self.system).tried().exclude(pk=self.pk)
+        tried = self.siblings().tried().exclude(pk=self.pk)
         before = tried.order_by("-pk").first()
         return before is not None and before.status == ReleaseStatus.FAILED
-
-    def key(self, name: str) -> str:
-        """Where a file of this release lies in the storage, and its immutable URL's path."""
-        assert self.version is not None, "only a pinned release has files"
-        return storage.release_key(self.channel.name, self.version, name)
 
     def total_size(self) -> int:
         """The bytes of all its artifacts together."""
@@ -390,10 +293,3 @@ class Release(Leased, Retained):
         """The release that stands in its place now: the head of its channel and system."""
         head = Head.objects.of(self.channel.name, self.system)
         return head.release if head and head.release_id != self.pk else None
-
-
-def _candidate_versions(base: str) -> Iterator[str]:
-    """The base itself, then base-2, base-3 … without end."""
-    yield base
-    for number in count(2):
-        yield f"{base}-{number}"

@@ -53,7 +53,9 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
     def last_good_news(self, channel: Channel, system: str) -> datetime | None:
         """When one was last published, or the source last found unchanged; None: never."""
         of = self.of(channel, system)
-        skipped = of.filter(status=ReleaseStatus.CANCELLED, pinned_at=None).exclude(revision="")
+        # A skipped revision is good news where it is the latest's, none where it was taken back.
+        heads = channel.heads.filter(system=system).values("release__revision")
+        skipped = of.filter(status=ReleaseStatus.CANCELLED, pinned_at=None, revision__in=heads)
         times = [
             of.published().aggregate(at=Max("published_at"))["at"],
             skipped.aggregate(at=Max("finished_at"))["at"],

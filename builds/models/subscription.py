@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from builds.models.notice import Event
 
 OLD_SECRET_SIGNS_FOR = timedelta(hours=24)
+FAILS_FOR = timedelta(days=5)
 
 
 def new_nonce() -> str:
@@ -34,6 +35,10 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         """Those that are told at all: active, and no e-mail where none can be sent."""
         active = self.filter(is_active=True)
         return active if settings.MAIL_IS_ON else active.exclude(means=Means.MAIL)
+
+    def of_all_staff(self) -> SubscriptionQuerySet:
+        """The one by which all staff are told by e-mail, if it is there."""
+        return self.filter(means=Means.MAIL, address="")
 
     def wanting(self, event: Event) -> list[Subscription]:
         """Those that are told of this event."""
@@ -60,6 +65,13 @@ class Subscription(models.Model):
     kinds = models.JSONField(default=list, blank=True, help_text="None chosen: of every kind.")
     channels = models.ManyToManyField(Channel, blank=True, help_text="None chosen: of every one.")
     is_active = models.BooleanField(default=True, help_text="Told of what happens from now on.")
+    failing_since = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Nothing was taken since then."
+    )
+    switched_off_at = models.DateTimeField(null=True, blank=True, editable=False)
+    switched_off_why = models.TextField(
+        blank=True, editable=False, help_text="Why the portal switched it off by itself."
+    )
     nonce = models.CharField(max_length=64, default=new_nonce, editable=False)
     nonce_before = models.CharField(max_length=64, blank=True, editable=False)
     rotated_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -131,6 +143,36 @@ class Subscription(models.Model):
         if self.rotated_at is None or at - self.rotated_at > OLD_SECRET_SIGNS_FOR:
             return [self.secret]
         return [self.secret, webhook.derive_secret(settings.SECRET_KEY, self.nonce_before)]
+
+    # What its deliveries say of it.
+
+    def note_taken(self) -> None:
+        """Note that it takes what it is sent."""
+        Subscription.objects.filter(pk=self.pk, failing_since__isnull=False).update(
+            failing_since=None
+        )
+
+    def note_refused(self, *, at: datetime) -> None:
+        """Note that it does not; since when stays as it was noted first."""
+        Subscription.objects.filter(pk=self.pk, failing_since=None).update(failing_since=at)
+        self.refresh_from_db(fields=["failing_since"])
+
+    def has_failed_for_long(self, at: datetime) -> bool:
+        """Whether nothing was taken for so long that nobody seems to be there."""
+        return self.failing_since is not None and at - self.failing_since >= FAILS_FOR
+
+    def switch_off(self, why: str, *, at: datetime) -> bool:
+        """Tell it of nothing any more, until an admin switches it on again."""
+        return bool(
+            Subscription.objects.filter(pk=self.pk, is_active=True).update(
+                is_active=False, switched_off_at=at, switched_off_why=why
+            )
+        )
+
+    def forget_failures(self) -> None:
+        """Begin anew, because an admin looked after it."""
+        self.failing_since = self.switched_off_at = None
+        self.switched_off_why = ""
 
     def rotate(self, *, at: datetime) -> None:
         """Give it a new secret."""

@@ -15,6 +15,7 @@ from builds.pipeline.control import (
     withdraw,
 )
 from builds.pipeline.documents import boot_script, moving_files
+from builds.pipeline.estimate import publication
 from builds.pipeline.heartbeat import holding
 from builds.pipeline.notify import find_stale, notify, seconds_to_next
 from builds.pipeline.plan import pin, trigger, trigger_due
@@ -53,6 +54,7 @@ __all__ = [
     "notify",
     "orphans",
     "pin",
+    "publication",
     "publish",
     "publish_now",
     "reconcile",

@@ -60,10 +60,9 @@ def _after_builds(release: Release, at: datetime, *, again: bool) -> list[Step]:
         return []
     if all(check.has_passed for check in checks):
         return [Step("publish", release.pk)]
-    waiting = release.checks.waiting()
     return [
         Step("check", check.pk, queue="check")
-        for check in waiting
+        for check in release.checks.due(at)
         if again or check.sent_at is None
     ]
 

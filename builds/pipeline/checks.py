@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from django.conf import settings
+from django.utils import timezone
 
 from builds.choices import Role, System, Verdict
 from builds.emulator.machine import Machine
@@ -61,17 +62,16 @@ def _result(check: Check, cancelled: Callable[[], bool]) -> BootResult | OSError
         settle(check.release)
         return run(check.release, cancelled)
     except OSError as error:
-        if check.may_be_tried_again:
-            return error
-        return _not_possible(f"The stored files could not be read: {error}")
+        return error
 
 
 def _record(check: Check, result: BootResult | OSError) -> None:
-    if isinstance(result, OSError):
-        reason = f"waits for the storage: {result}"
-        logger.warning("%s %s", check, reason)
-        insist(lambda: check.put_back(reason), str(check))
+    in_the_way = _in_the_way(result)
+    if in_the_way:
+        logger.warning("%s: %s", check, in_the_way)
+        insist(lambda: check.miss(in_the_way, at=timezone.now()), str(check))
         return
+    assert not isinstance(result, OSError)
     insist(
         lambda: check.conclude(
             result.verdict,
@@ -82,6 +82,15 @@ def _record(check: Check, result: BootResult | OSError) -> None:
         ),
         str(check),
     )
+
+
+def _in_the_way(result: BootResult | OSError) -> str:
+    """What of ours kept the check from being made, "" where it was, or never could be."""
+    if isinstance(result, OSError):
+        return f"It needs a file or disk that does not answer: {result}."
+    # Where no machine was even chosen, the release or the channel is wrong, and stays so.
+    tried = result.verdict == Verdict.ERROR and result.accelerator
+    return result.reason if tried else ""
 
 
 def boot_netboot_direct(release: Release, cancelled: Callable[[], bool]) -> BootResult:

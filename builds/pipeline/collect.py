@@ -10,8 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef, Q
 
-from builds.models import Channel, Head, Release
+from builds.models import Artifact, Channel, Event, Head, Release
 from builds.pipeline.documents import is_manifest
 from builds.pipeline.publish import is_told, write_moving
 from builds.pipeline.retention import ORPHAN_AGE, is_orphan, names_in, orphans
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 # A download that began just before a release expired has this long to end.
 DOWNLOAD_TIME = timedelta(days=1)
 UNREAD_FOR = timedelta(days=1)
+# Whoever fetches an old release day by day has copied its address; a grace of a month ends that.
+READERS_HOLD_FOR = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ def acts(*, at: datetime, channel: Channel | None = None) -> Iterator[Act]:
     yield from _orphans(channel, at)
     if channel is None:
         yield from _leftovers(at)
+        yield from _events(at)
 
 
 def keep(release: Release, reason: str, *, by: User | None, at: datetime) -> bool:
@@ -134,7 +138,9 @@ def _markings(channel: Channel, at: datetime) -> Iterator[Act]:
 def _expiries(channel: Channel, at: datetime) -> Iterator[Act]:
     marked_before = at - timedelta(days=settings.COLLECT_GRACE_DAYS)
     ripe = channel.releases.marked().filter(marked_at__lte=marked_before)
-    for release in ripe.exclude(artifacts__last_read_at__gt=at - UNREAD_FOR):
+    is_read = Artifact.objects.filter(release=OuterRef("pk"), last_read_at__gt=at - UNREAD_FOR)
+    held = Q(Exists(is_read), marked_at__gt=marked_before - READERS_HOLD_FOR)
+    for release in ripe.exclude(held):
         why = f"marked since {release.marked_at:%Y-%m-%d}; its files go a day later"
         yield Act("expire", str(release), why, partial(_expire, release, marked_before, at))
 
@@ -144,7 +150,9 @@ def _expire(release: Release, marked_before: datetime, at: datetime) -> bool:
     channel = Channel.objects.get(pk=release.channel_id)
     if release not in let_go(channel, release.system, at=at):
         return False
-    if not release.expire(marked_before=marked_before, unread_since=at - UNREAD_FOR, at=at):
+    is_held = release.marked_at is None or release.marked_at > marked_before - READERS_HOLD_FOR
+    unread_since = at - UNREAD_FOR if is_held else at
+    if not release.expire(marked_before=marked_before, unread_since=unread_since, at=at):
         return False
     write_moving(channel.name)
     return True
@@ -195,6 +203,18 @@ def _leftovers(at: datetime) -> Iterator[Act]:
     if left:
         why = "the writes broke off"
         yield Act("drop", ", ".join(left), why, partial(_drop_leftovers, before))
+
+
+def _events(at: datetime) -> Iterator[Act]:
+    before = at - timedelta(days=settings.EVENTS_KEPT_DAYS)
+    count = Event.objects.forgettable(before).count()
+    if count:
+        what = f"{count} events and their deliveries"
+        yield Act("forget", what, f"told before {before:%Y-%m-%d}", partial(_forget, before))
+
+
+def _forget(before: datetime) -> bool:
+    return bool(Event.objects.forgettable(before).delete()[0])
 
 
 def _drop_leftovers(before: datetime) -> bool:

@@ -179,8 +179,11 @@ def _refusal_to_reopen(release: Release) -> str:
 
 
 def _is_waiting_to_retry(release: Release) -> bool:
-    postponed = release.builds.queued().filter(retry_at__isnull=False)
-    return release.is_draft and (release.retry_at is not None or postponed.exists())
+    postponed = (release.builds.queued(), release.checks.waiting())
+    return release.is_draft and (
+        release.retry_at is not None
+        or any(rows.filter(retry_at__isnull=False).exists() for rows in postponed)
+    )
 
 
 def _refuse_if_succeeded(build: Build) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from datetime import datetime, timedelta
+from http import HTTPStatus
 
 from django.conf import settings
+from django.db import transaction
 
 from builds import webhook
 from builds.choices import Means
@@ -88,6 +90,26 @@ def _stale(channel: Channel, system: str, at: datetime) -> Event | None:
     return Event.objects.record_stale(channel, system, since, last, at=at)
 
 
+def _look_after(delivery: Delivery, error: str, *, at: datetime, is_gone: bool) -> None:
+    """Switch a webhook off that wants no more, or takes nothing for days; staff are told.
+
+    As Standard Webhooks has it. One failure is not enough: a whole delivery was given up.
+    """
+    subscription = delivery.subscription
+    subscription.note_refused(at=at)
+    if subscription.means != Means.WEBHOOK:
+        return
+    why = ""
+    if is_gone:
+        why = "Its receiver answered 410: it wants nothing more."
+    elif delivery.is_given_up and subscription.has_failed_for_long(at):
+        why = f"Nothing was taken since {subscription.failing_since:%Y-%m-%d %H:%M} UTC: {error}"
+    with transaction.atomic():
+        if why and subscription.switch_off(why, at=at):
+            logger.warning("%s is switched off: %s", subscription, why)
+            Event.objects.record_switched_off(subscription, why, at=at)
+
+
 def _transmit(delivery: Delivery, at: datetime) -> int | None:
     """Hand one event over; the HTTP status where there is one."""
     if delivery.attempts_made > MOST_ATTEMPTS:
@@ -124,8 +146,11 @@ def _note(
     try:
         if error:
             logger.warning("%s: %s", delivery, error)
-            delivery.fail(error, at=at, response_code=code, seconds=seconds)
+            is_gone = code == HTTPStatus.GONE
+            delivery.fail(error, at=at, is_last=is_gone, response_code=code, seconds=seconds)
+            _look_after(delivery, error, at=at, is_gone=is_gone)
         else:
             delivery.succeed(at=at, response_code=code, seconds=seconds)
+            delivery.subscription.note_taken()
     except LeaseLost as lost:
         logger.warning("sent, perhaps twice: %s", lost)

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from builds.builders.base import Builder, BuilderError, Source
-from builds.choices import System, Trigger, Urgency
+from builds.choices import ReleaseStatus, System, Trigger, Urgency
 from builds.models import MOST_ATTEMPTS, Build, Channel, Check, Head, Release, Target, pause
 from builds.pipeline.watch import has_ended
 from builds.points import point
@@ -35,7 +35,8 @@ def trigger(
 ) -> list[Release]:
     """The drafts for these systems of a channel: those in the making, or new ones.
 
-    However many ask at once, a channel has one draft for each system.
+    However many ask at once, a channel has one draft for each system. One that is in the making
+    when the weekly slot comes is the release of that slot.
     """
     wanted = (
         Release(
@@ -61,23 +62,31 @@ def _draft(wanted: Release) -> Release | None:
     except IntegrityError:
         # One draft at a time, and one release per slot: the constraints know.
         draft = Release.objects.of(wanted.channel, wanted.system).drafts().first()
-        if draft is not None and wanted.slot_at is None:
-            draft.hurry(Urgency(wanted.urgency), forced=wanted.forced)
+        if draft is not None:
+            _join(draft, wanted)
         return draft
     point("trigger: committed")
     return wanted
 
 
+def _join(draft: Release, wanted: Release) -> None:
+    """Let the draft in the making be what was wanted: the slot's release, or somebody's."""
+    if wanted.slot_at is not None:
+        draft.fill(wanted.slot_at)
+    else:
+        draft.hurry(Urgency(wanted.urgency), forced=wanted.forced)
+
+
 def trigger_due(at: datetime) -> list[Release]:
     """Drafts for every channel whose weekly slot has come and is not filled yet.
 
-    A slot that passed while nothing ran is made up for; slots from before the channel was
-    there do not count.
+    A slot that passed while nothing ran is made up for, once; slots from before the channel was
+    there, or had this slot, do not count.
     """
     drafts = []
     for channel in Channel.objects.active():
         slot = channel.slot_at_or_before(at)
-        if slot < channel.created_at:
+        if slot < (channel.slot_moved_at or channel.created_at):
             continue
         filled = set(channel.releases.filter(slot_at=slot).values_list("system", flat=True))
         missing = [system for system in channel.systems() if system not in filled]
@@ -104,8 +113,9 @@ def pin(release: Release, builder: Builder, *, at: datetime) -> None:
             f"The image calls itself {pinned.version!r}, which can't be a name.", at=at
         )
         return
-    if not release.forced and _is_published_already(release, pinned.revision):
-        release.skip(pinned.revision, at=at)
+    unwanted = "" if release.forced else _why_not_again(release, pinned.revision)
+    if unwanted:
+        release.skip(pinned.revision, unwanted, at=at)
         return
     with transaction.atomic():
         if release.pin(pinned, at=at):
@@ -148,9 +158,28 @@ def absolute(flake: str) -> str:
     return f"path:{settings.BASE_DIR / path}"
 
 
-def _is_published_already(release: Release, revision: str) -> bool:
+def _why_not_again(release: Release, revision: str) -> str:
+    """Why a revision that was published once is not built again by itself; "" where it is.
+
+    What an admin took back stays back until the revision moves, or somebody forces it. A source
+    that went back to what it was before the head is news, however old it is.
+    """
     head = Head.objects.of(release.channel.name, release.system)
-    return head is not None and head.release.revision == revision
+    if head is not None and head.release.revision == revision:
+        return f"The revision {revision[:7]} has not moved since the last release."
+    known = release.siblings().known_to_outside().filter(revision=revision)
+    last = known.order_by("-sequence").first()
+    if last is None:
+        return ""
+    if last.status == ReleaseStatus.WITHDRAWN:
+        return f"The revision {revision[:7]} was withdrawn with {last.version}: {last.reason}"
+    if head is not None and last.is_published and _is_before(head.release, last):
+        return f"The revision {revision[:7]} was rolled back from with {last.version}."
+    return ""
+
+
+def _is_before(release: Release, other: Release) -> bool:
+    return (release.sequence or 0) < (other.sequence or 0)
 
 
 def _queue(release: Release, targets: list[Target]) -> None:

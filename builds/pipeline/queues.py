@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from builds.choices import System
+from builds.choices import BuildStatus, System
 from builds.models import Build, Worker
 
 DEFAULT, CHECK = "default", "check"
@@ -84,6 +84,14 @@ class Line:
         """How long such a build usually takes: the median of its last successes."""
         release = build.release
         return self._usual.get((release.channel_id, release.system, build.variant))
+
+    def ends_at(self, build: Build) -> datetime | None:
+        """When a build that runs or waits should end; None where nothing tells."""
+        if build.status == BuildStatus.RUNNING:
+            return self._end(build)
+        start = self._starts.get(build.pk) if build.is_due(self._at) else build.retry_at
+        takes = self.usual(build)
+        return start + takes if start is not None and takes is not None else None
 
     @cached_property
     def _known(self) -> list[Worker]:

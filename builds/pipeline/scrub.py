@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.dispatch import Signal
-
 from builds.models import Damage, Release
 from builds.storage import artifacts
 from builds.storage.base import blocks
@@ -19,8 +17,6 @@ logger = logging.getLogger(__name__)
 
 MIB = 1024 * 1024
 LARGEST_PAPER = 64 * MIB
-# Sent with `damage`, a Damage row that is new; whoever tells people listens.
-damage_found = Signal()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +153,6 @@ def _alarm(release: Release, name: str, what: str, scrubbed: Scrubbed, at: datet
     """Take the file out of what is given out, and say so wherever somebody looks."""
     if not Release.objects.published().filter(pk=release.pk).exists():
         return  # expired or withdrawn while it was read
-    damage, is_new = Damage.objects.note(release, name, what, at=at)
+    damage, _ = Damage.objects.note(release, name, what, at=at)
     scrubbed.damaged.append(damage)
     logger.error("scrub: ALARM: %s: %s It is not given out any more.", release.key(name), what)
-    if is_new:
-        for receiver, answer in damage_found.send_robust(sender=Damage, damage=damage):
-            if isinstance(answer, Exception):
-                logger.error("scrub: %s could not be told of the damage: %s", receiver, answer)

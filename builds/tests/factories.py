@@ -24,7 +24,7 @@ from django.contrib.auth import get_user_model
 from builds import pipeline
 from builds.builders.base import Pin
 from builds.choices import BuildStatus, Role, Stage, System, Trigger, Variant, Verdict
-from builds.models import Artifact, Build, Channel, Check, LogChunk, Release, Target
+from builds.models import Artifact, Build, Channel, Check, Head, LogChunk, Release, Target
 from builds.pipeline import documents
 from builds.storage import artifacts
 
@@ -284,7 +284,10 @@ def _lead(release: Release, *, state: str, at: datetime, reason: str, **how: Any
         release.cancel(reason, at=at)
         return
     if state == "skipped":
-        release.skip(_hex(release.channel.name, 40), at=at)
+        head = Head.objects.of(release.channel.name, release.system)
+        revision = head.release.revision if head else _hex(release.channel.name, 40)
+        reason = f"The revision {revision[:7]} has not moved since the last release."
+        release.skip(revision, reason, at=at)
         return
     _pin(release, how["version"], at, queue=how["queue"])
     if state == "pinned":

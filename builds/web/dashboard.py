@@ -218,6 +218,7 @@ class _Found:
         return (
             last is not None
             and last.was_skipped
+            and last.revision == head.revision
             and last.finished_at is not None
             and self._at - last.finished_at <= FRESH_FOR
         )
@@ -237,17 +238,19 @@ def aftermath(
         return None
     if head and head.published_at and last.finished_at < head.published_at:
         return None
-    words = _what_happened(last, at)
+    words = _what_happened(last, head, at)
     if red is not None and last.status == ReleaseStatus.FAILED:
         words = f"{words}; {red_since(red, at=at)}"
     state = states.release_state(last)
     return Aftermath(state=state, words=words, url=last.get_absolute_url())
 
 
-def _what_happened(last: Release, at: datetime) -> str:
+def _what_happened(last: Release, head: Release | None, at: datetime) -> str:
     assert last.finished_at is not None, "it has ended"
     if last.was_skipped:
-        return f"checked {age(last.finished_at, at=at)}: nothing new"
+        taken_back = head is None or last.revision != head.revision
+        news = sentence(last.reason) if taken_back else "nothing new"
+        return f"checked {age(last.finished_at, at=at)}: {news}"
     reason = sentence(last.reason)
     return {
         ReleaseStatus.FAILED: f"last build failed: {reason}",

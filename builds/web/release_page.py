@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from builds.boot.addresses import base_url, immutable_url, paper_url
 from builds.boot.commands import BootCommand, boot_commands
 from builds.models import Artifact, Build, Damage, Release
-from builds.pipeline import Line, documents
+from builds.pipeline import Line, documents, publication
 from builds.web import states
 from builds.web.build_page import StageStep, stage_steps
 from builds.web.states import Making, State
@@ -58,6 +58,7 @@ class ReleasePage:
     release: Release
     state: State
     making: Making | None
+    expected_at: datetime | None
     checks_in_words: str
     is_latest: bool
     commands: tuple[BootCommand, ...]
@@ -79,13 +80,15 @@ def release_page(release: Release, request: HttpRequest, *, at: datetime) -> Rel
     builds = sorted(release.builds.all(), key=lambda build: (build.variant, -build.attempt))
     known = Release.objects.of(release.channel, release.system).known_to_outside()
     successor = release.successor()
-    under_way = making(release, Line(at), at=at) if release.is_draft else None
+    line = Line(at)
+    under_way = making(release, line, at=at) if release.is_draft else None
     damages = tuple(Damage.objects.unmended().filter(release=release))
     is_latest = release.is_published and successor is None
     return ReleasePage(
         release=release,
         state=under_way.state if under_way else states.release_state(release),
         making=under_way,
+        expected_at=publication(release, line, at=at) if release.is_draft else None,
         checks_in_words=states.checks_in_words(release.checks.all()),
         is_latest=is_latest,
         commands=(

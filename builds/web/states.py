@@ -139,6 +139,8 @@ def check_state(check: Check) -> State:
         return _busy(check.get_verdict_display())
     if not check.release.is_draft:
         return State(Tone.QUIET, "dash", "not run")
+    if check.retry_at is not None:
+        return State(Tone.WARN, "triangle", "could not be checked yet")
     return State(Tone.QUIET, "ring", check.get_verdict_display())
 
 

@@ -105,7 +105,7 @@ def _queue_rows(line: Line, at: datetime) -> Iterator[QueueRow]:
     drafts = Release.objects.drafts()
     plans = [draft.created_at for draft in drafts if draft.pinned_at is None]
     checks = Check.objects.filter(release__status=ReleaseStatus.DRAFT)
-    ready = [check.release.created_at for check in _ready(checks.waiting())]
+    ready = [check.release.created_at for check in _ready(checks.due(at))]
     yield _queue(
         line, at, queues.DEFAULT, purpose="planning and publishing", waiting=plans, running=0
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from builds.choices import BuildStatus
+from builds.choices import BuildStatus, Verdict
 from builds.models import Build, Release
 from builds.pipeline import Line, queues
 from builds.web import states
@@ -52,10 +52,12 @@ def making(release: Release, line: Line, *, at: datetime) -> Making:
 
 
 def _retry_at(release: Release, at: datetime) -> datetime | None:
-    """When the next build is due, where all wait for nothing but the time of their retry."""
+    """When the next build or check is due, where all wait for nothing but their time."""
     builds = [build for build in release.builds.all() if build.status == BuildStatus.QUEUED]
-    later = [build.retry_at for build in builds if build.retry_at and build.retry_at > at]
-    return min(later) if builds and len(later) == len(builds) else None
+    checks = [check for check in release.checks.all() if check.verdict == Verdict.PENDING]
+    waiting = [row.retry_at for row in builds or checks]
+    later = [then for then in waiting if then and then > at]
+    return min(later) if waiting and len(later) == len(waiting) else None
 
 
 def _queue_in_words(release: Release, queue: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
-from builds import pipeline
+from builds import pipeline, tasks
 from builds.choices import System
 from builds.management.rows import channel_named, one_line, release_named
 
@@ -30,5 +30,6 @@ class Command(BaseCommand):
         release = release_named(channel, options["version"], options["system"])
         with one_line():
             pipeline.withdraw(release, options["reason"], by=None, at=timezone.now())
+        tasks.tell()
         now = release.successor()
         self.stdout.write(f"{release} is withdrawn; the latest is {now or 'none: nothing is left'}")

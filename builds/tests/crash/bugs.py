@@ -40,7 +40,7 @@ def read_the_fence_again() -> None:
         self.refresh_from_db()
         return bool(changed)
 
-    Release._change = change  # type: ignore[method-assign]
+    Release._change = change  # type: ignore[method-assign, assignment]
 
 
 def write_in_place() -> None:
@@ -173,10 +173,10 @@ def never_finish_moving() -> None:
 def blame_the_release() -> None:
     """Take a storage that is away for a check that failed."""
 
-    def put_back(self: Check, reason: str) -> None:
+    def miss(self: Check, reason: str, *, at: datetime) -> None:
         self.conclude(Verdict.ERROR, reason, seconds=0, accelerator="", console="")
 
-    Check.put_back = put_back  # type: ignore[method-assign]
+    Check.miss = miss  # type: ignore[method-assign]
 
 
 def take_twice() -> None:

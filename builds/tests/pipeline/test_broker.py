@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.test import Client
 
-from builds import tasks
+from builds import broker, tasks
 from builds.models import Build
 from builds.pipeline import Step
+from builds.tests.factories import ReleaseFactory, UserFactory
 from builds.tests.pipeline.conftest import MakeChannel, draft_of
 from builds.tests.pipeline.driver import take
 from portal.celery import app
@@ -24,19 +26,19 @@ def _broker(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     flush()
 
 
-def client(connection: Any) -> Any:
+def redis_of(connection: Any) -> Any:
     """The Redis client of a broker's connection."""
     return connection.default_channel.client
 
 
 def flush() -> None:
     with app.connection_for_write() as connection:
-        client(connection).flushall()
+        redis_of(connection).flushall()
 
 
 def length(queue: str) -> int:
     with app.connection_for_read() as connection:
-        return int(client(connection).llen(queue))
+        return int(redis_of(connection).llen(queue))
 
 
 @pytest.mark.usefixtures("_broker")
@@ -56,3 +58,13 @@ def test_flushed_broker_gets_every_waiting_build_again_and_only_once(
     tasks.reconcile.run()
 
     assert length(queue) == 1
+
+
+@pytest.mark.usefixtures("_broker")
+def test_withdrawal_in_the_admin_is_told_at_once(client: Client) -> None:
+    release = ReleaseFactory(published=True)
+    client.force_login(UserFactory(admin=True))
+
+    client.post(f"/admin/builds/release/{release.pk}/withdraw/", {"reason": "it eats disks"})
+
+    assert broker.waiting("default") == {("notify", 0)}

@@ -105,6 +105,45 @@ def test_same_revision_is_skipped_with_that_reason_unless_forced(
     assert forced.sequence == 2
 
 
+def test_revision_that_was_taken_back_does_not_come_back_by_itself(
+    make_channel: MakeChannel, tmp_path: Path
+) -> None:
+    channel = make_channel()
+    good = drive(draft_of(channel))
+    write_flake(tmp_path / "demo", {"netboot": NETBOOT})
+    bad = drive(draft_of(channel))
+    assert bad.revision != good.revision
+
+    pipeline.roll_back(good, "it does not boot", by=None, at=timezone.now())
+    rolled_back = drive(draft_of(channel))
+    pipeline.withdraw(bad, "it eats disks", by=None, at=timezone.now())
+    withdrawn = drive(draft_of(channel))
+    forced = drive(draft_of(channel, forced=True))
+    unmoved = drive(draft_of(channel))
+
+    assert (rolled_back.status, withdrawn.status) == ("cancelled", "cancelled")
+    assert f"was rolled back from with {bad.version}" in rolled_back.reason
+    assert f"was withdrawn with {bad.version}: it eats disks" in withdrawn.reason
+    assert (forced.status, forced.revision) == (ReleaseStatus.PUBLISHED, bad.revision)
+    assert "has not moved" in unmoved.reason, "forcing it makes it wanted again"
+
+
+def test_source_that_goes_back_to_an_older_revision_is_built_again(
+    make_channel: MakeChannel, tmp_path: Path
+) -> None:
+    channel = make_channel()
+    first = drive(draft_of(channel))
+    scripts = tmp_path / "demo" / "scripts" / "netboot.sh"
+    text = scripts.read_text()
+    scripts.write_text(f"# moved\n{text}")
+    drive(draft_of(channel))
+    scripts.write_text(text)
+
+    again = drive(draft_of(channel))
+
+    assert (again.status, again.revision) == (ReleaseStatus.PUBLISHED, first.revision)
+
+
 FAILURES = {
     "a builder program that fails": ("echo no such header; exit 1", "no such header"),
     "a missing product": ("run mkdir -p $out; product kernel $out/bzImage-demo", "bzImage-demo"),

@@ -141,6 +141,18 @@ def test_release_that_is_still_read_waits_until_it_is_not(client: Client) -> Non
     assert collect(NOW + 8 * DAY) == ["expire demo 1.0 x86_64-linux"]
 
 
+def test_release_that_is_read_every_day_waits_for_a_month_and_no_longer() -> None:
+    of = channel(keep_last=1, keep_days=0)
+    old, _ = weekly(of, 2)
+    collect(NOW)
+    done = []
+    for day in range(7, 38):
+        Artifact.objects.filter(release=old).update(last_read_at=NOW + (day - 0.1) * DAY)
+        done += [(day, act) for act in collect(NOW + day * DAY)]
+
+    assert done == [(37, "expire demo 1.0 x86_64-linux")]
+
+
 @pytest.mark.parametrize("event", ["head", "keep", "read", "withdraw", "rules"])
 def test_what_changes_between_looking_and_acting_is_seen(event: str) -> None:
     of = channel(keep_last=1, keep_days=0)

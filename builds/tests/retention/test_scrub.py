@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.models import QuerySet
 from django.test import Client
 from django.utils import timezone
 
 from builds import pipeline, tasks
-from builds.models import Damage, Release
-from builds.pipeline.scrub import MIB, Pace, Scrubbed, damage_found, scrub_some
+from builds.choices import EventKind
+from builds.models import Damage, Event, Release
+from builds.pipeline.scrub import MIB, Pace, Scrubbed, scrub_some
 from builds.storage import artifacts
 from builds.tests.downloads.conftest import stored_release
 from builds.tests.downloads.test_downloads import body
@@ -34,21 +36,13 @@ def release() -> Release:
     return stored_release(channel(), "1.0")
 
 
-@pytest.fixture
-def alarms() -> Iterator[list[Damage]]:
-    """What a listener is told."""
-    heard: list[Damage] = []
-
-    def listen(damage: Damage, **_kwargs: object) -> None:
-        heard.append(damage)
-
-    damage_found.connect(listen)
-    yield heard
-    damage_found.disconnect(listen)
-
-
 def scrub() -> Scrubbed:
     return pipeline.scrub(Release.objects.to_scrub(None), at=timezone.now(), pace=Pace(None))
+
+
+def alarms() -> QuerySet[Event]:
+    """What subscribers are told of damage."""
+    return Event.objects.filter(kind=EventKind.DAMAGED)
 
 
 def flip(data: bytes) -> bytes:
@@ -94,21 +88,23 @@ def damage(release: Release, name: str = INITRD) -> bytes:
 
 
 def test_alarm_is_raised_once_and_said_each_time(
-    release: Release, alarms: list[Damage], caplog: pytest.LogCaptureFixture
+    release: Release, caplog: pytest.LogCaptureFixture
 ) -> None:
     damage(release)
 
     scrub()
     scrub()
 
-    assert [alarm.name for alarm in alarms] == [INITRD]
+    told = alarms().get()
+    assert told.release == release
+    assert told.payload["reason"].startswith(f"{INITRD}: Its SHA-256 is")
     assert Damage.objects.count() == 1
     shouted = [record for record in caplog.records if record.levelname == "ERROR"]
     assert len(shouted) == 2
     assert release.key(INITRD) in shouted[0].message
 
 
-def test_alarm_does_not_wait_for_the_files_after_it(release: Release, alarms: list[Damage]) -> None:
+def test_alarm_does_not_wait_for_the_files_after_it(release: Release) -> None:
     damage(release)
     later = stored_release(release.channel, "2.0")
     told: list[tuple[str | None, int]] = []
@@ -117,7 +113,7 @@ def test_alarm_does_not_wait_for_the_files_after_it(release: Release, alarms: li
         Release.objects.order_by("pk"),
         at=timezone.now(),
         pace=Pace(None),
-        told=lambda _scrubbed, now: told.append((now.version, len(alarms))),
+        told=lambda _scrubbed, now: told.append((now.version, alarms().count())),
     )
 
     assert told == [(release.version, 0), (later.version, 1)]
