@@ -15,13 +15,19 @@ grub=$unpacked/usr/lib/grub
 modules='configfile echo halt iso9660 linux minicmd normal reboot regexp search search_label
     smbios test'
 
+# Finds the medium with the menu. The parser of this first file knows no comments.
+cat > start.cfg <<END
+search --no-floppy --label --set=root MINI_IMAGE
+configfile /boot/grub/grub.cfg
+END
+
 # FORMAT OUTPUT MODULE...
 make_image() {
     format=$1 output=$2
     shift 2
     # shellcheck disable=SC2086 # a list
     tool grub-mkimage --directory "$grub/$format" --format "$format" --prefix /boot/grub \
-        --config "$start" --output "$output" $modules "$@"
+        --config start.cfg --output "$output" $modules "$@"
 }
 
 make_image "$efiFormat" grub.efi efifwsetup fat part_gpt
