@@ -28,8 +28,10 @@ chmod 755 kexec/run kexec/kexec kexec/ip kexec/lib/kexec kexec/lib/ld.so
 tarball=nixos-kexec-installer-$targetSystem.tar
 find kexec | LC_ALL=C sort | write_tar > "$NIX_BUILD_TOP/tar"
 gzip < "$NIX_BUILD_TOP/tar" > "$out/$tarball.gz"
-# Kernel and initrd are compressed already: more effort would gain nothing. BusyBox checks CRC32.
-tool xz -0 --check=crc32 --threads=1 < "$NIX_BUILD_TOP/tar" > "$out/$tarball.xz"
+# Kernel and initrd are compressed already: the least effort takes 2 s, a plain -0 takes 4 s and
+# saves 1 %. BusyBox checks CRC32 alone.
+tool xz --check=crc32 --threads=1 --lzma2=dict=64KiB,mode=fast,mf=hc3,nice=8,depth=1 \
+    < "$NIX_BUILD_TOP/tar" > "$out/$tarball.xz"
 
 printf '%s\n' "$imageJson" > "$out/nix-support/image.json"
 for compression in gz xz; do
