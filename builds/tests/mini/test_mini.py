@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import lzma
+import os
+import re
 import subprocess
 import tarfile
 from pathlib import Path
@@ -11,7 +14,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from builds.choices import System
+from builds.builders.products import read_products
+from builds.choices import System, Variant
 
 NIX = (
     "nix",
@@ -20,9 +24,8 @@ NIX = (
     *("--option", "substituters", ""),
 )
 FLAKE = f"path:{settings.BASE_DIR}/images/mini"
-VARIANTS = ("netboot", "kexec-installer")
-# Kernel and initrd are derivations of their own, which the last one only copies.
-PARTS = ("mini-kernel", "mini-initrd", "mini-netboot", "mini-kexec-installer")
+# Kernel, initrd, GRUB and the tools are derivations of their own, which the last one only uses.
+PARTS = ("kernel", "initrd", "tools", "grub", *Variant)
 
 
 def nix(*arguments: str) -> str:
@@ -68,6 +71,61 @@ def test_kexec_tarball_holds_one_folder_with_what_it_needs(system: System) -> No
     assert {member.uid for member in members.values()} == {0}
 
 
+def names(system: System, variant: Variant) -> set[str]:
+    """The files that the portal would hand out of a variant."""
+    _, output = built(system, variant)
+    store = [Path("/nix/store")]
+    return {product.name for product in read_products(output, variant, store, pytest.fail)}
+
+
+@pytest.mark.parametrize("system", System)
+def test_files_have_the_names_that_users_know(system: System) -> None:
+    tarball = f"nixos-kexec-installer-{system}.tar"
+    assert names(system, Variant.KEXEC_INSTALLER) == {f"{tarball}.gz", f"{tarball}.xz"}
+    assert names(system, Variant.KEXEC_INSTALLER_NONINTERACTIVE) == {
+        f"nixos-kexec-installer-noninteractive-{system}.tar.gz"
+    }
+    assert names(system, Variant.KEXEC_BUNDLE) == {f"kexec-bundle-{system}"}
+    assert names(system, Variant.ISO) == {f"nixos-installer-{system}.iso"}
+
+
+@pytest.mark.parametrize("system", System)
+def test_both_compressions_hold_the_same_tarball(system: System) -> None:
+    _, output = built(system, Variant.KEXEC_INSTALLER)
+    stem = output / f"nixos-kexec-installer-{system}.tar"
+
+    with gzip.open(f"{stem}.gz") as one, lzma.open(f"{stem}.xz") as other:
+        assert one.read() == other.read()
+
+
+def test_bundle_verifies_and_runs_what_it_brought(tmp_path: Path) -> None:
+    _, output = built(System.X86_64, Variant.KEXEC_BUNDLE)
+
+    done = subprocess.run(
+        [output / f"kexec-bundle-{System.X86_64}", "--help"],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.startswith("usage: run ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("system", System)
+def test_iso_starts_as_a_cd_and_as_a_disk(system: System) -> None:
+    _, output = built(system, Variant.ISO)
+    iso = (output / f"nixos-installer-{system}.iso").read_bytes()
+
+    catalog = int.from_bytes(iso[17 * 2048 + 0x47 :][:4], "little") * 2048
+    platforms = [iso[catalog + 1]] + ([iso[catalog + 65]] if system is System.X86_64 else [])
+    assert platforms == ([0x00, 0xEF] if system is System.X86_64 else [0xEF])
+    assert iso[510:512] == b"\x55\xaa"
+    assert iso[512:520] == b"EFI PART"
+    assert any(iso[:446]) is (system is System.X86_64), "BIOS starts the program of the MBR"
+
+
 @pytest.mark.parametrize("system", System)
 def test_gzip_carries_no_name_and_no_time(system: System) -> None:
     _, netboot = built(system, "netboot")
@@ -85,7 +143,7 @@ def test_gzip_carries_no_name_and_no_time(system: System) -> None:
 @pytest.mark.parametrize("system", System)
 def test_every_part_is_the_same_bytes_when_it_is_built_again(system: System) -> None:
     checked = set()
-    for variant in VARIANTS:
+    for variant in Variant:
         derivation, _ = built(system, variant)
         needed = subprocess.run(
             ["nix-store", "--query", "--requisites", derivation],
@@ -93,9 +151,9 @@ def test_every_part_is_the_same_bytes_when_it_is_built_again(system: System) -> 
             text=True,
             check=True,
         ).stdout.split()
-        ours = {path for path in needed if any(f"-{part}-" in path for part in PARTS)}
-        checked |= {path for path in ours if path.endswith(".drv") and str(system) in path}
-    assert len(checked) >= len(PARTS)
+        checked |= {path for path in needed if re.search(r"-mini-.*\.drv$", path)}
+    parts = {re.sub(r".*?-mini-(.*?)-(x86_64|aarch64)-linux.*", r"\1", path) for path in checked}
+    assert parts == set(PARTS)
 
     for derivation in sorted(checked):
         # Nix compares the outputs, and fails where a byte differs.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+import urllib.request
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 from builds.tests.whole_way.conftest import Portal
 
+SYSTEMS = ("x86_64-linux", "aarch64-linux")
 Records = dict[str, dict[str, Any]]
 
 
@@ -32,6 +35,8 @@ def test_first_start_publishes_demo_for_both_systems(portal: Portal, demo: Recor
             "initrd",
             "ipxe",
             "tarball",
+            "bundle",
+            "iso",
         }
     assert "nixos-unstable" in page
     assert portal.get("/readyz").count(": ok") == 4
@@ -44,6 +49,33 @@ def test_every_file_agrees_with_the_sums(portal: Portal, demo: Records, tmp_path
         curl("-O", f"{base}/{line.split()[1]}", folder=tmp_path)
 
     subprocess.run(["sha256sum", "--strict", "-c", "SHA256SUMS"], cwd=tmp_path, check=True)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_every_file_name_of_the_seed_answers(portal: Portal, demo: Records, system: str) -> None:
+    kernel = ("bzImage-" if system == "x86_64-linux" else "Image-") + system
+    digests = {artifact["name"]: artifact["sha256"] for artifact in demo[system]["artifacts"]}
+    assert set(digests) == {
+        kernel,
+        f"initrd-{system}",
+        f"netboot-{system}.ipxe",
+        f"nixos-kexec-installer-{system}.tar.gz",
+        f"nixos-kexec-installer-{system}.tar.xz",
+        f"nixos-kexec-installer-noninteractive-{system}.tar.gz",
+        f"kexec-bundle-{system}",
+        f"nixos-installer-{system}.iso",
+    }
+    places = ("demo", f"demo/{demo[system]['version']}")
+    for name, digest in digests.items():
+        for place in places:
+            for before in ("", "/nix-community/nixos-images"):
+                address = f"{portal.url}{before}/releases/download/{place}/{name}"
+                head = urllib.request.Request(address, method="HEAD")
+                with urllib.request.urlopen(head, timeout=30) as answer:
+                    assert answer.status == HTTPStatus.OK
+                    # An iPXE script at a moving address names one release, so it is another file.
+                    if not name.endswith(".ipxe"):
+                        assert answer.headers["ETag"] == f'"{digest}"'
 
 
 def test_broken_download_resumes_to_the_same_digest(
@@ -79,7 +111,8 @@ def test_kexec_command_runs_as_pasted_up_to_the_kexec_itself(
 def test_kexec_command_stops_at_a_wrong_digest(
     portal: Portal, demo: Records, tmp_path: Path
 ) -> None:
-    [tarball] = [a for a in demo["x86_64-linux"]["artifacts"] if a["role"] == "tarball"]
+    name = "nixos-kexec-installer-x86_64-linux.tar.gz"
+    [tarball] = [a for a in demo["x86_64-linux"]["artifacts"] if a["name"] == name]
     command = demo["x86_64-linux"]["commands"]["kexec"].replace(tarball["sha256"], "0" * 64)
     safe = command.replace("/root/kexec/run", "touch ran").replace("-C /root", f"-C {tmp_path}")
 
