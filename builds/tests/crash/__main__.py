@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
 import queue
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+from builds.tests import s3
 from builds.tests.crash import matrix
 from builds.tests.crash.matrix import KILLS, Case, Result
+from builds.tests.s3 import free_port
 
 ROOT = Path(__file__).parents[3]
-NOTHING: dict[str, str] = {}
 
 
 class Lanes:
     """So many worlds at once; each takes the next case when it has played one."""
 
-    def __init__(self, folder: Path, database: str, s3: dict[str, str]) -> None:
+    def __init__(self, folder: Path, database: str, server: s3.Server | None) -> None:
         self._folder = folder
         self._database = database
-        self._s3 = s3
+        self._server = server
         self.results: list[Result] = []
 
     def play(self, cases: list[Case], lanes: int, until: float) -> list[Result]:
@@ -50,8 +52,8 @@ class Lanes:
     def _lane(self, number: int, waiting: queue.SimpleQueue[Case], until: float) -> None:
         folder = Path(tempfile.mkdtemp(prefix="l", dir=self._folder))
         folder.chmod(0o711)  # PostgreSQL runs as a user of its own
-        s3 = {**self._s3, "bucket": f"crash{number}"} if self._s3 else {}
-        words = [str(folder), self._database, str(_free_port()), json.dumps(s3)]
+        bucket = self._bucket_for(number)
+        words = [str(folder), self._database, str(free_port()), json.dumps(bucket)]
         with (folder / "errors").open("wb") as errors:
             lane = subprocess.Popen(
                 [*_own_mounts(), sys.executable, "-m", "builds.tests.crash.lane", *words],
@@ -76,6 +78,13 @@ class Lanes:
                 lane.stdin.flush()
                 self._note(lane.stdout.readline(), case)
             lane.stdin.close()
+
+    def _bucket_for(self, lane: int) -> dict[str, str]:
+        if self._server is None:
+            return {}
+        name = f"crash{lane}"
+        self._server.make_bucket(name)
+        return {"port": str(self._server.port), "bucket": name}
 
     def _note(self, line: str, case: Case) -> None:
         if not line:
@@ -113,7 +122,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--lanes", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1, help="decides the order of the cases")
     parser.add_argument("--minutes", type=float, default=40)
-    parser.add_argument("--s3", default="", help="a server's port, bucket and keys as JSON")
+    parser.add_argument("--bucket", action="store_true", help="storage behind an S3 server")
     parser.add_argument("--bugs", action="store_true", help="the seeded bugs instead")
     parser.add_argument("--point", default="", help="only the points that contain this")
     parser.add_argument("--json", type=Path, help="write every result there")
@@ -134,17 +143,18 @@ def bug_cases() -> list[Case]:
 def main() -> int:
     """Play what was asked for; 1 where something went wrong, or a bug was not caught."""
     asked = arguments()
-    s3 = json.loads(asked.s3) if asked.s3 else NOTHING
     if asked.bugs:
         cases = bug_cases()
     else:
-        every = matrix.cases(database=asked.database, bucket=bool(s3), seed=asked.seed)
+        every = matrix.cases(database=asked.database, bucket=asked.bucket, seed=asked.seed)
         cases = matrix.sample([case for case in every if asked.point in case.point], asked.kills)
     started = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="crash-"))
     folder.chmod(0o711)
+    stack = contextlib.ExitStack()
     try:
-        lanes = Lanes(folder, asked.database, s3)
+        server = stack.enter_context(_s3_server(folder)) if asked.bucket else None
+        lanes = Lanes(folder, asked.database, server)
         results = lanes.play(cases, asked.lanes, started + asked.minutes * 60)
         if any(result.wrong for result in results) and not asked.bugs:
             keep = Path(tempfile.mkdtemp(prefix="crash-logs-"))
@@ -152,6 +162,7 @@ def main() -> int:
                 shutil.copy(log, keep / f"{log.parent.name}.log")
             say(f"the workers' logs are kept in {keep}")
     finally:
+        stack.close()
         shutil.rmtree(folder, ignore_errors=True)
     if asked.json:
         asked.json.write_text(json.dumps([dataclasses.asdict(result) for result in results]))
@@ -177,17 +188,18 @@ def _tell_bugs(results: list[Result]) -> int:
     return int(not all(caught.values()) or any(result.wrong for result in sound))
 
 
+@contextlib.contextmanager
+def _s3_server(folder: Path) -> Iterator[s3.Server]:
+    (folder / "s3").mkdir()
+    with s3.serving(folder / "s3") as server:
+        yield server
+
+
 def _own_mounts() -> list[str]:
     """Words before a lane, so that its small disk is mounted for it alone."""
     return (
         ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
     )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from django.db import connection
@@ -13,7 +14,7 @@ from builds.choices import BuildStatus, ReleaseStatus, Verdict
 from builds.models import Artifact, Build, Check, Head, LogArchive, Release
 from builds.pipeline import documents
 from builds.pipeline.publish import is_told
-from builds.storage import INCOMING, artifacts, channel_key
+from builds.storage import artifacts, channel_key
 
 NAMES_AT_LEAST = 3
 _STAYS: dict[str, tuple[str, str, list[str], list[str]]] = {
@@ -154,7 +155,7 @@ def _strays(release: Release, before: Release, storage: Keys) -> Iterator[str]:
         named |= {artifact.key for artifact in Artifact.objects.filter(release=one)}
         named |= {one.key(name) for name in documents.paper_names(one.system)}
         named |= {log.key for log in LogArchive.objects.filter(build__release=one)}
-    collect(storage)
+    yield from (f"a leftover: {what}" for what in collect())
     for key in sorted(set(storage()) - named):
         yield f"an orphan: {key}"
 
@@ -165,11 +166,11 @@ def _changes() -> Iterator[str]:
         yield from (f"an end did not stay: {what}" for [what] in cursor.fetchall())
 
 
-def collect(storage: Keys) -> None:
-    """Remove what was set aside and no build that runs may still settle."""
-    for key in storage():
-        if key.startswith(f"{INCOMING}/"):
-            artifacts().delete(key)
+def collect() -> list[str]:
+    """Remove what was set aside and no build that runs may still settle; what can't be removed."""
+    late = datetime.now(UTC) + timedelta(hours=1)
+    artifacts().drop_leftovers(before=late)
+    return artifacts().drop_leftovers(before=late, only_list=True)
 
 
 def left_running(mark: str) -> list[str]:

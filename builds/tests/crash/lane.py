@@ -63,7 +63,7 @@ def _environment(world: World, s3: dict[str, str]) -> None:
         }
     )
     if world.proxy is not None:
-        os.environ.update({f"CRASH_{name.upper()}": value for name, value in s3.items()})
+        os.environ["CRASH_BUCKET"] = s3["bucket"]
         os.environ["CRASH_S3"] = f"http://127.0.0.1:{world.proxy.port}"
 
 
