@@ -12,11 +12,12 @@ from django.db import connection
 
 from builds.choices import BuildStatus, ReleaseStatus, Verdict
 from builds.models import Artifact, Build, Check, Head, LogArchive, Release
-from builds.pipeline import documents
+from builds.pipeline import archive_logs, documents
 from builds.pipeline.publish import is_told
 from builds.storage import artifacts, channel_key
 
-NAMES_AT_LEAST = 3
+NAMES = 4
+VARIANTS = 2
 _STAYS: dict[str, tuple[str, str, list[str], list[str]]] = {
     "build": ("builds_build", "status", sorted(BuildStatus.final()), []),
     "release": (
@@ -76,10 +77,10 @@ def wrongs(before: Release, storage: Keys | None) -> list[str]:
     """
     later = list(Release.objects.of(before.channel, before.system).exclude(pk=before.pk))
     if len(later) != 1:
-        return [f"{len(later)} releases for one wish"]
+        return [f"{len(later)} releases for one wish", *_changes()]
     [release] = later
     if not release.is_published:
-        return [f"the release is {release.status}: {release.reason[:200]}"]
+        return [f"the release is {release.status}: {release.reason[:200]}", *_changes()]
     checks: list[Callable[[], Iterator[str]]] = [
         lambda: _rows(release, before),
         lambda: _files(release),
@@ -103,7 +104,7 @@ def torn() -> list[str]:
             names += 1
             if _digest(artifact.key) != artifact.sha256:
                 wrong.append(f"torn: {artifact.key} while it is the latest")
-        if names < NAMES_AT_LEAST or head.release.status != ReleaseStatus.PUBLISHED:
+        if names != NAMES or head.release.status != ReleaseStatus.PUBLISHED:
             wrong.append(f"torn: the head names {head.release} with {names} files")
     return wrong
 
@@ -114,20 +115,20 @@ def _rows(release: Release, before: Release) -> Iterator[str]:
     if release.sequence != (before.sequence or 0) + 1:
         yield f"its sequence is {release.sequence}"
     done = [build for build in release.builds.all() if build.status == BuildStatus.SUCCEEDED]
-    if len(done) != 1:
+    if len(done) != VARIANTS or len({build.variant for build in done}) != VARIANTS:
         yield f"{len(done)} builds succeeded"
     if Build.objects.active().exists():
         yield "a build is still active"
     if Check.objects.exclude(verdict=Verdict.PASSED).exists():
         yield "a check has not passed"
     for artifact in release.artifacts.all():
-        if done and artifact.build_id != done[0].pk:
+        if artifact.build_id not in {build.pk for build in done}:
             yield f"{artifact} is of build {artifact.build_id}"
 
 
 def _files(release: Release) -> Iterator[str]:
     found = list(release.artifacts.all())
-    if len(found) != NAMES_AT_LEAST:
+    if len(found) != NAMES:
         yield f"{release} has {len(found)} artifacts"
     for artifact in found:
         if _digest(artifact.key) != artifact.sha256:
@@ -150,6 +151,7 @@ def _moving(release: Release) -> Iterator[str]:
 
 
 def _strays(release: Release, before: Release, storage: Keys) -> Iterator[str]:
+    archive_logs(at=datetime.now(UTC) + timedelta(hours=1))  # as a tick does a minute later
     named = {channel_key(release.channel.name, name) for name in documents.moving_names()}
     for one in (release, before):
         named |= {artifact.key for artifact in Artifact.objects.filter(release=one)}
