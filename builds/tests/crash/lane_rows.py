@@ -15,7 +15,7 @@ from typing import cast
 
 from django.conf import settings
 from django.core.management import call_command
-from django.db import Error, connections
+from django.db import Error, connection, connections
 
 from builds import pipeline, points, processes, tasks
 from builds.builders.base import (
@@ -101,6 +101,15 @@ def _verdict(verdict: Verdict, reason: str) -> BootResult:
     return BootResult(verdict=verdict, reason=reason, seconds=0, accelerator="", console="")
 
 
+def _migrate() -> None:
+    """Make the tables; what ends a worker that is paused in a transaction may not end this."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET idle_in_transaction_session_timeout = 0")
+    call_command("migrate", verbosity=0)
+    connection.close()
+
+
 class Rows:
     """The rows of a lane's world."""
 
@@ -111,7 +120,7 @@ class Rows:
         sys.modules["builds.pipeline.checks"].CHECKS[CHECK] = files_are_whole
         pipeline.builder = builder
         processes.containment()  # tried once, here, and not in every fork
-        call_command("migrate", verbosity=0)
+        _migrate()
         invariants.watch_ends()
         images = {Variant.NETBOOT.value: NETBOOT, Variant.KEXEC_INSTALLER.value: TARBALL}
         versions = dict.fromkeys(images, "12.1")
