@@ -57,12 +57,13 @@ def cases_for(asked: argparse.Namespace) -> list[Case]:
 
 
 def bug_cases() -> list[Case]:
-    return [
-        dataclasses.replace(case, bug=seeded)
+    """Each bug at its places; and the same cases without it, which must hold, each once."""
+    seeded = [
+        dataclasses.replace(case, bug=bug)
         for bug, cases in bug_list.CASES.items()
         for case in cases
-        for seeded in (bug, "")  # without the bug the same case must hold
     ]
+    return seeded + list({dataclasses.replace(case, bug="") for case in seeded})
 
 
 def main() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from builds.storage import artifacts, channel_key
 
 NAMES = 4
 VARIANTS = 2
+DYING = 10.0  # seconds that the kernel may take on a busy machine
 _STAYS: dict[str, tuple[str, str, list[str], list[str]]] = {
     "build": ("builds_build", "status", sorted(BuildStatus.final()), []),
     "release": (
@@ -176,7 +178,14 @@ def collect() -> list[str]:
 
 
 def left_running(mark: str) -> list[str]:
-    """Processes that carry this mark in their environment and should be gone."""
+    """Processes that carry this mark in their environment and are still there after a while."""
+    until = time.monotonic() + DYING
+    while (found := _marked(mark)) and time.monotonic() < until:
+        time.sleep(0.1)
+    return found
+
+
+def _marked(mark: str) -> list[str]:
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():

@@ -40,7 +40,7 @@ def main(folder: Path, kind: str, port: int, s3: dict[str, str]) -> None:
         django.setup()
         from builds.tests.crash.lane_rows import Rows
 
-        lane = Lane(world, Rows(world.folder))
+        lane = Lane(world, Rows(world.folder), celery=kind == "celery")
         print("ready", flush=True)  # the controller reads it
         for line in sys.stdin:
             result = lane.play(Case(**json.loads(line)))
@@ -69,11 +69,11 @@ def _environment(world: World, s3: dict[str, str]) -> None:
 
 @dataclass
 class Process:
-    """A forked worker and the socket on which it says that it has come to its point."""
+    """A worker and the socket on which it says that it has come to its point."""
 
     pid: int
     socket: socket.socket
-    stop: Path
+    stop: Path | None  # the file that ends it; Celery's own workers take a signal
     ended: bool = False
 
     def reached(self, wait: float = 0.0) -> bool:
@@ -89,9 +89,25 @@ class Process:
             self.ended = os.waitpid(self.pid, os.WNOHANG)[0] != 0
         return self.ended
 
+    def end(self) -> None:
+        """Let it end after what it is doing."""
+        if self.stop:
+            self.stop.touch()
+        elif not self.gone():
+            os.kill(self.pid, signal.SIGTERM)
+
+    def wake(self) -> None:
+        """Let it go on after a pause, and end then."""
+        self.end()
+        self.signal(signal.SIGCONT)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to all that it consists of."""
+        (os.kill if self.stop else os.killpg)(self.pid, number)
+
     def kill(self) -> None:
         if not self.gone():
-            os.kill(self.pid, signal.SIGKILL)
+            self.signal(signal.SIGKILL)
             os.waitpid(self.pid, 0)
             self.ended = True
         self.socket.close()
@@ -100,7 +116,8 @@ class Process:
 class Lane:
     """Plays cases in its world."""
 
-    def __init__(self, world: World, rows: Rows) -> None:  # type: ignore[name-defined]  # noqa: F821
+    def __init__(self, world: World, rows: Rows, *, celery: bool) -> None:  # type: ignore[name-defined]  # noqa: F821
+        self._celery = celery
         self._world = world
         self._rows = rows
         self._number = 0
@@ -163,8 +180,7 @@ class Lane:
 
     def _wake(self, victim: Process, wrong: list[str]) -> None:
         """Let the paused worker do what it had begun, to its end."""
-        victim.stop.touch()
-        os.kill(victim.pid, signal.SIGCONT)
+        victim.wake()
         if not self._until(victim.gone, wrong):
             wrong.append("the late worker does not come to an end")
 
@@ -173,7 +189,7 @@ class Lane:
         crew = [*workers, self._fork(case)]
         self._until(self._rows.whole, wrong)
         for worker in crew:
-            worker.stop.touch()
+            worker.end()
         for worker in crew:
             if not self._until(worker.gone, wrong, 10):
                 wrong.append("a worker does not come to an end")
@@ -184,12 +200,15 @@ class Lane:
     ) -> bool:
         """Wait for a condition, reading meanwhile what everybody may read."""
         deadline = time.monotonic() + most
-        look = 0.0
+        look = tick = 0.0
         pause = 0.02
         while time.monotonic() < deadline:
             with contextlib.suppress(*self._rows.AWAY):
                 if condition():
                     return True
+                if self._celery and time.monotonic() > tick:
+                    self._rows.tick()
+                    tick = time.monotonic() + self._rows.TICK
                 if time.monotonic() > look:  # every file is hashed
                     wrong += self._rows.torn()
                     look = time.monotonic() + LOOK_EVERY
@@ -199,8 +218,13 @@ class Lane:
 
     def _fork(self, case: Case, point: str = "", nth: int = 0, act: str = "") -> Process:
         ours, theirs = socket.socketpair()
-        stop = self._world.folder / f"stop-{self._number}-{len(self._processes)}"
-        pid = self._rows.fork(case.bug, stop, (point, nth, act, theirs))
+        armed = (point, nth, act, theirs)
+        if self._celery:
+            stop = None
+            pid = self._rows.start(case.bug, armed)
+        else:
+            stop = self._world.folder / f"stop-{self._number}-{len(self._processes)}"
+            pid = self._rows.fork(case.bug, stop, armed)
         theirs.close()
         process = Process(pid, ours, stop)
         self._processes.append(process)

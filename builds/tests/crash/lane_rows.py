@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
+from celery import current_app
 from django.conf import settings
 from django.core.management import call_command
 from django.db import Error, connection, connections
+from kombu.exceptions import OperationalError
 
 from builds import pipeline, points, processes, tasks
 from builds.builders.base import (
@@ -36,7 +42,7 @@ from builds.storage import artifacts
 from builds.tests.builders.flakes import NETBOOT, SYSTEM, Flake, attribute
 from builds.tests.crash import bugs, invariants
 from builds.tests.crash.lane import SLOT
-from builds.tests.crash.worker import Armed, fork, serve
+from builds.tests.crash.worker import QUEUES, Armed, fork, serve
 
 SALT = 1_200_000  # bytes, so that each file is stored in two blocks
 CHECK = "files-are-whole"
@@ -101,6 +107,24 @@ def _verdict(verdict: Verdict, reason: str) -> BootResult:
     return BootResult(verdict=verdict, reason=reason, seconds=0, accelerator="", console="")
 
 
+def prepare() -> None:
+    """Let this process, and its forks, build and check as a lane does."""
+    sys.modules["builds.pipeline.checks"].CHECKS[CHECK] = files_are_whole
+    pipeline.builder = builder
+    processes.containment()  # tried once, here, and not in every fork
+
+
+def arrive() -> None:
+    """Ask for the release that is to be disturbed, if nobody has; the first one is there before."""
+    before = Release.objects.order_by("pk")[:1].get()
+    if Release.objects.exclude(pk=before.pk).exists():
+        return
+    for release in pipeline.trigger(
+        before.channel, [System(SYSTEM)], why=Trigger.SCHEDULE, forced=True, slot_at=SLOT
+    ):
+        tasks.move_on(release)
+
+
 def _migrate() -> None:
     """Make the tables; what ends a worker that is paused in a transaction may not end this."""
     if connection.vendor == "postgresql":
@@ -114,12 +138,12 @@ class Rows:
     """The rows of a lane's world."""
 
     AWAY = (Error, OSError)
+    TICK = 0.7  # seconds
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        sys.modules["builds.pipeline.checks"].CHECKS[CHECK] = files_are_whole
-        pipeline.builder = builder
-        processes.containment()  # tried once, here, and not in every fork
+        self._started: list[subprocess.Popen[bytes]] = []
+        prepare()
         _migrate()
         invariants.watch_ends()
         images = {Variant.NETBOOT.value: NETBOOT, Variant.KEXEC_INSTALLER.value: TARBALL}
@@ -176,17 +200,37 @@ class Rows:
         def work() -> None:
             bugs.seed(bug)
             points.visit(Armed(*armed))
-            serve(stop, self._arrive)
+            serve(stop, arrive)
 
         return fork(work)
 
-    def _arrive(self) -> None:
-        if Release.objects.exclude(pk=self.before.pk).exists():
-            return
-        for release in pipeline.trigger(
-            self.channel, [System(SYSTEM)], why=Trigger.SCHEDULE, forced=True, slot_at=SLOT
-        ):
-            tasks.move_on(release)
+    def start(self, bug: str, armed: tuple[str, int, str, socket.socket]) -> int:
+        """The same as a worker of Celery's own, in a process group of its own."""
+        point, nth, act, controller = armed
+        said = {"bug": bug, "point": point, "nth": nth, "act": act, "socket": controller.fileno()}
+        words = ["--queues", ",".join(QUEUES), "--concurrency", "1"]
+        with (self._folder / "errors").open("ab") as errors:
+            worker = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "celery", "--quiet"),
+                    *("--app", "builds.tests.crash.transport", "worker", "--hostname"),
+                    *(f"{uuid.uuid4()}@%h", *words, "--without-mingle", "--without-gossip"),
+                ],
+                cwd=settings.BASE_DIR,
+                env=os.environ | {"CRASH_ARMED": json.dumps(said)},
+                pass_fds=[controller.fileno()],
+                stdout=errors,
+                stderr=errors,
+                start_new_session=True,
+            )
+        self._started.append(worker)
+        return worker.pid
+
+    def tick(self) -> None:
+        """What Celery's beat does; and ask for the release."""
+        with suppress(OperationalError):
+            current_app.send_task("reconcile", expires=self.TICK * 2)
+            current_app.send_task("crash-arrive", expires=self.TICK * 2)
 
     def ended(self) -> bool:
         """Whether the release has ended, well or badly."""

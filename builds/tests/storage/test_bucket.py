@@ -56,7 +56,7 @@ def test_settling_never_takes_the_place_of_a_file_that_came_meanwhile() -> None:
 
 
 def test_of_many_workers_that_settle_one_file_none_fails_and_it_is_there_once() -> None:
-    for number in range(8):
+    for number in range(3):
         key, staged = f"settled/{number}/initrd", staging_key(number, "initrd")
         data = os.urandom(300_000)
         artifacts().write_once(staged, data)
@@ -76,7 +76,7 @@ def settle_at_once(staged: str, key: str, errors: list[BaseException]) -> None:
         except OSError as error:
             errors.append(error)
 
-    threads = [threading.Thread(target=settle) for _ in range(6)]
+    threads = [threading.Thread(target=settle) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
