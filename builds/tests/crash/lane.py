@@ -43,7 +43,11 @@ def main(folder: Path, kind: str, port: int, s3: dict[str, str]) -> None:
         lane = Lane(world, Rows(world.folder), celery=kind == "celery")
         print("ready", flush=True)  # the controller reads it
         for line in sys.stdin:
-            result = lane.play(Case(**json.loads(line)))
+            case = Case(**json.loads(line))
+            try:
+                result = lane.play(case)
+            except Exception as error:  # one case less, and not the lane
+                result = Result(case, [f"the lane failed: {error!r}"], 0, reached=False)
             print(json.dumps(dataclasses.asdict(result)), flush=True)
     finally:
         world.close()

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
+from botocore.config import Config
 from celery import current_app
 from django.conf import settings
 from django.core.management import call_command
@@ -38,7 +39,7 @@ from builds.builders.nix_command import NixSettings
 from builds.choices import Role, System, Trigger, Variant, Verdict
 from builds.emulator.watch import BootResult
 from builds.models import Artifact, Build, Channel, Head, Release, Target
-from builds.storage import artifacts
+from builds.storage import BucketStorage, artifacts
 from builds.tests.builders.flakes import NETBOOT, SYSTEM, Flake, attribute
 from builds.tests.crash import bugs, invariants
 from builds.tests.crash.lane import SLOT
@@ -134,6 +135,17 @@ def _migrate() -> None:
     connection.close()
 
 
+def _be_patient() -> Config | None:
+    """Let this process wait for a slow bucket, unlike its workers; how those are to wait."""
+    storage = artifacts()
+    if not isinstance(storage, BucketStorage):
+        return None
+    hasty: Config = storage.client_config
+    patient = hasty.merge(Config(connect_timeout=5, read_timeout=20))
+    vars(storage)["client_config"] = patient
+    return hasty
+
+
 class Rows:
     """The rows of a lane's world."""
 
@@ -144,6 +156,7 @@ class Rows:
         self._folder = folder
         self._started: list[subprocess.Popen[bytes]] = []
         prepare()
+        self._hasty = _be_patient()
         _migrate()
         invariants.watch_ends()
         images = {Variant.NETBOOT.value: NETBOOT, Variant.KEXEC_INSTALLER.value: TARBALL}
@@ -198,6 +211,8 @@ class Rows:
         """A worker that triggers the release, if nobody has, and works; armed, with a bug."""
 
         def work() -> None:
+            if self._hasty:
+                vars(artifacts())["client_config"] = self._hasty
             bugs.seed(bug)
             points.visit(Armed(*armed))
             serve(stop, arrive)

@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import IO
 
 from builds.tests import s3
 from builds.tests.crash.matrix import WORLDS, Case, Result
@@ -108,7 +109,7 @@ def _next(waiting: Waiting) -> Case | None:
         return None
 
 
-def _start(words: list[str], errors: object) -> subprocess.Popen[str]:
+def _start(words: list[str], errors: IO[bytes]) -> subprocess.Popen[str]:
     """A lane with mounts and processes of its own: its small disk, and an end to all of it."""
     own = ["unshare", "--mount", "--pid", "--mount-proc", "--fork", "--kill-child=KILL"]
     if os.geteuid():
@@ -118,6 +119,6 @@ def _start(words: list[str], errors: object) -> subprocess.Popen[str]:
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=errors,  # type: ignore[arg-type]
+        stderr=errors,
         text=True,
     )
