@@ -49,7 +49,7 @@ def arguments() -> argparse.Namespace:
 def cases_for(asked: argparse.Namespace) -> list[Case]:
     """What was asked for."""
     if asked.bugs:
-        return bug_cases()
+        return [case for case in bug_cases() if case.world in (asked.world or WORLDS)]
     chosen = matrix.in_worlds(
         asked.world or WORLDS, kills=asked.kills, faults=asked.faults, seed=asked.seed
     )
