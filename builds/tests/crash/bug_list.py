@@ -24,7 +24,6 @@ CASES: dict[str, list[Case]] = {
     "blame_the_release": [Case("storage-gone", "check: row taken")],
     "take_twice": [Case("stop", "build: message taken")],
     "look_only_once": [Case("storage-gone", "publish: numbered")],
-    "share_the_connections": [Case("stop", "check: row taken", world="bucket")],
     "overwrite_in_the_bucket": [
         Case("meet", "store: before a file", 1, "build: all set aside", world="bucket")
     ],

@@ -205,11 +205,6 @@ def look_only_once() -> None:
     publish._wait = lambda release, error, at: release.fail(str(error), at=at)
 
 
-def share_the_connections() -> None:
-    """Read and write through the connections that were open when this process was forked."""
-    BucketStorage._client = property(lambda self: self.connection.meta.client)  # type: ignore[assignment]
-
-
 def overwrite_in_the_bucket() -> None:
     """Let every attempt write under the release's own keys, over what lies there."""
 
@@ -265,7 +260,6 @@ BY_NAME = {
         blame_the_release,
         take_twice,
         look_only_once,
-        share_the_connections,
         overwrite_in_the_bucket,
         settle_by_moving,
         take_an_error_for_an_end,
