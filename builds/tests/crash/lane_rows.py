@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -182,6 +183,7 @@ class Rows:
         while not Release.objects.published().filter(pk=release.pk).exists():
             if os.waitpid(pid, os.WNOHANG)[0]:
                 raise AssertionError("the first release failed")
+            time.sleep(0.1)
         stop.touch()
         os.waitpid(pid, 0)
         release.refresh_from_db()
