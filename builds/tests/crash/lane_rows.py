@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from botocore.config import Config
 from celery import current_app
@@ -143,7 +143,7 @@ def _be_patient() -> Config | None:
         return None
     hasty: Config = storage.client_config
     patient = hasty.merge(Config(connect_timeout=5, read_timeout=20))
-    vars(storage)["client_config"] = patient
+    cast("Any", storage).client_config = patient
     return hasty
 
 
@@ -214,7 +214,7 @@ class Rows:
 
         def work() -> None:
             if self._hasty:
-                vars(artifacts())["client_config"] = self._hasty
+                cast("Any", artifacts()).client_config = self._hasty
             bugs.seed(bug)
             points.visit(Armed(*armed))
             serve(stop, arrive)
