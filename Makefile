@@ -5,7 +5,7 @@
 help:
 	@echo 'make run    the portal at http://127.0.0.1:8000 (PORT, BIND, DATA_DIR and SKIP_SYSTEM=1 change how)'
 	@echo 'make test   everything that the tests need, and all of them (ARGS="-k words" goes to pytest)'
-	@echo 'make crash  breaks everything 800 times, for half an hour (ARGS="--minutes 5")'
+	@echo 'make crash  breaks everything 800 times, for an hour at most (ARGS="--minutes 5")'
 	@echo 'make bench  measures for ten minutes, and keeps the table in docs/performance.md (ARGS="log --quick")'
 	@echo 'make images-check NIXPKGS=folder   evaluates every NixOS image on both systems'
 	@echo 'make lint   format, types, layers, templates, migrations, shell and Nix files'

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -25,12 +27,16 @@ from builds.storage.base import (
     nothing,
 )
 from builds.storage.keys import INCOMING, content_type
+from builds.storage.parts import Upload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef
+    from mypy_boto3_s3.type_defs import CopySourceTypeDef
 
 PART_SIZE = 16 * 1024 * 1024
+IN_ONE_REQUEST = PART_SIZE  # up to this size; larger files go in parts
+COPIED_AT_ONCE = 512 * 1024 * 1024  # in seconds, and far below the 5 GiB that S3 allows
+ONCE = {"IfNoneMatch": "*"}
 TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
 MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 
@@ -38,10 +44,12 @@ MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no types
     """A bucket. The digest is kept as metadata: a multipart upload's own one is composite."""
 
+    _process = 0
+
     def put_once(self, key: str, source: Path, *, tick: Tick = nothing) -> Stored:
         """See ArtifactStorage."""
         with source.open("rb") as file:
-            if source.stat().st_size <= PART_SIZE:
+            if source.stat().st_size <= IN_ONE_REQUEST:
                 tick()
                 return self.write_once(key, file.read())
             return self._put_in_parts(key, file, tick)
@@ -66,17 +74,38 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
     def settle(self, staged: str, key: str) -> None:
         """See ArtifactStorage. The storage copies by itself; a copy appears whole.
 
-        What is there already is not copied again: another worker may be removing the source.
+        A copy takes no other's place: of several workers one makes it, and a reader never finds
+        the file exchanged below its hands.
         """
         size, there = self._size(staged), self._size(key)
-        if size is None and there is None:
-            raise FileNotFoundError(staged)
         if size is not None and size != there:
-            with _asking(key):
-                source: CopySourceTypeDef = {"Bucket": self.bucket_name, "Key": staged}
-                self._client.copy(source, self.bucket_name, key)
+            try:
+                self._copy(staged, key, size, **({} if there is not None else ONCE))
+            except FileNotFoundError:
+                size = None  # another worker has settled it meanwhile, or nobody ever will
+            there = self._size(key)
+        if there is None:
+            raise FileNotFoundError(staged)
+        if size is None:
+            return
+        if there != size:
+            raise OSError(f"{staged} has not come to {key}")
         point("settle: under both keys")
         self.delete(staged)
+
+    def _copy(self, source: str, key: str, size: int, **condition: str) -> None:
+        """Copy within the bucket. Raises FileNotFoundError where there is no source."""
+        place: CopySourceTypeDef = {"Bucket": self.bucket_name, "Key": source}
+        try:
+            with Upload(self._client, self._object(key)) as upload:
+                for start in range(0, size, COPIED_AT_ONCE):
+                    upload.copy(place, start, min(size, start + COPIED_AT_ONCE))
+                upload.complete(**condition)
+        except ClientError as error:
+            if _code(error) not in TAKEN:
+                raise _as_os_error(source, error) from error
+        except BotoCoreError as error:
+            raise _as_os_error(source, error) from error
 
     def replace(self, key: str, data: bytes) -> None:
         """See ArtifactStorage."""
@@ -157,37 +186,21 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
 
     def _put_in_parts(self, key: str, source: BinaryIO, tick: Tick) -> Stored:
         digest = hashlib.sha256()
-        size = 0
-        with _asking(key):
-            upload = self._client.create_multipart_upload(**self._object(key))["UploadId"]
-        name = {"Bucket": self.bucket_name, "Key": key, "UploadId": upload}
         try:
-            parts: list[CompletedPartTypeDef] = []
-            for number, block in enumerate(blocks(source, PART_SIZE), start=1):
-                tick()
-                digest.update(block)
-                size += len(block)
-                answer = self._client.upload_part(**name, PartNumber=number, Body=block)
-                parts.append({"PartNumber": number, "ETag": answer["ETag"]})
-            stored = Stored(size=size, sha256=digest.hexdigest())
-            self._client.complete_multipart_upload(
-                **name, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
-            )
+            with Upload(self._client, self._object(key)) as upload:
+                for block in blocks(source, PART_SIZE):
+                    tick()
+                    digest.update(block)
+                    upload.send(block)
+                stored = Stored(size=source.tell(), sha256=digest.hexdigest())
+                upload.complete(**ONCE)
         except ClientError as error:
-            self._abort(name)
-            self._accept_if_same(key, Stored(size=size, sha256=digest.hexdigest()), error)
+            stored = Stored(size=source.tell(), sha256=digest.hexdigest())
+            self._accept_if_same(key, stored, error)
         except BotoCoreError as error:
-            self._abort(name)
             raise OSError(f"the storage did not take {key}: {error}") from error
-        except BaseException:
-            self._abort(name)
-            raise
+        point("storage: named")
         return stored
-
-    def _abort(self, name: dict[str, str]) -> None:
-        """Give up an upload in parts; where the storage is away, its parts are left to it."""
-        with suppress(ClientError, BotoCoreError):
-            self._client.abort_multipart_upload(**cast("Any", name))
 
     def _get(self, key: str, **how: Any) -> BinaryIO:
         with _asking(key):
@@ -212,6 +225,10 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
 
     @property
     def _client(self) -> S3Client:
+        """This process's own client: a fork would share its parent's open connections, and each
+        would read the answers to the other's questions."""
+        if self._process != os.getpid():
+            self._connections, self._process = threading.local(), os.getpid()
         return cast("S3Client", self.connection.meta.client)
 
 
@@ -220,12 +237,14 @@ def _asking(key: str) -> Iterator[None]:
     """What goes wrong on the way to the storage is an OSError, like on a disk."""
     try:
         yield
-    except ClientError as error:
-        if _code(error) in MISSING:
-            raise FileNotFoundError(key) from error
-        raise OSError(f"the storage did not answer for {key}: {error}") from error
-    except (BotoCoreError, HTTPError) as error:
-        raise OSError(f"the storage did not answer for {key}: {error}") from error
+    except (ClientError, BotoCoreError, HTTPError) as error:
+        raise _as_os_error(key, error) from error
+
+
+def _as_os_error(key: str, error: Exception) -> OSError:
+    if isinstance(error, ClientError) and _code(error) in MISSING:
+        return FileNotFoundError(key)
+    return OSError(f"the storage did not answer for {key}: {error}")
 
 
 def _code(error: ClientError) -> str:

@@ -3,95 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
-import os
-import queue
 import shutil
-import socket
-import subprocess
+import signal
 import sys
 import tempfile
-import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from builds.tests.crash import matrix
-from builds.tests.crash.matrix import KILLS, Case, Result
-
-ROOT = Path(__file__).parents[3]
-NOTHING: dict[str, str] = {}
-
-
-class Lanes:
-    """So many worlds at once; each takes the next case when it has played one."""
-
-    def __init__(self, folder: Path, database: str, s3: dict[str, str]) -> None:
-        self._folder = folder
-        self._database = database
-        self._s3 = s3
-        self.results: list[Result] = []
-
-    def play(self, cases: list[Case], lanes: int, until: float) -> list[Result]:
-        """Every case's result, in no order; cases not begun at `until` are left out."""
-        waiting: queue.SimpleQueue[Case] = queue.SimpleQueue()
-        for case in cases:
-            waiting.put(case)
-        threads = [
-            threading.Thread(target=self._lane, args=[number, waiting, until])
-            for number in range(min(lanes, len(cases)))
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return self.results
-
-    def _lane(self, number: int, waiting: queue.SimpleQueue[Case], until: float) -> None:
-        folder = Path(tempfile.mkdtemp(prefix="l", dir=self._folder))
-        folder.chmod(0o711)  # PostgreSQL runs as a user of its own
-        s3 = {**self._s3, "bucket": f"crash{number}"} if self._s3 else {}
-        words = [str(folder), self._database, str(_free_port()), json.dumps(s3)]
-        with (folder / "errors").open("wb") as errors:
-            lane = subprocess.Popen(
-                [*_own_mounts(), sys.executable, "-m", "builds.tests.crash.lane", *words],
-                cwd=ROOT,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-            )
-        assert lane.stdin is not None
-        assert lane.stdout is not None
-        with lane:
-            if lane.stdout.readline().strip() != "ready":
-                say(f"a lane can't start:\n{(folder / 'errors').read_text()}")
-                return
-            while time.monotonic() < until:
-                try:
-                    case = waiting.get_nowait()
-                except queue.Empty:
-                    break
-                lane.stdin.write(json.dumps(dataclasses.asdict(case)) + "\n")
-                lane.stdin.flush()
-                self._note(lane.stdout.readline(), case)
-            lane.stdin.close()
-
-    def _note(self, line: str, case: Case) -> None:
-        if not line:
-            self.results.append(Result(case, ["the lane ended"], 0, reached=False))
-            return
-        said = json.loads(line)
-        result = Result(**{**said, "case": Case(**said["case"])})
-        self.results.append(result)
-        if result.wrong and not case.bug:
-            say(f"RED {case}: {'; '.join(result.wrong)}")
-        elif len(self.results) % 50 == 0:
-            say(f"{len(self.results)} cases")
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # a program's own words
+from builds.tests import s3
+from builds.tests.crash import bug_list, matrix
+from builds.tests.crash.lanes import Lanes, say
+from builds.tests.crash.matrix import KILLS, WORLDS, Case, Result
 
 
 def summary(results: list[Result]) -> str:
@@ -101,64 +27,65 @@ def summary(results: list[Result]) -> str:
     red = sum(bool(result.wrong) for result in results)
     seconds = sum(result.seconds for result in results)
     return (
-        f"{len(results)} cases ({kills} kills and pauses) at {points} points: {red} went wrong; "
-        f"{seconds / max(len(results), 1):.1f} s a case"
+        f"{len(results)} cases ({kills} kills and pauses, {len(results) - kills} other faults) at "
+        f"{points} points: {red} went wrong; {seconds / max(len(results), 1):.1f} s a case"
     )
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make crash", description=__doc__)
     parser.add_argument("--kills", type=int, default=600)
-    parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
-    parser.add_argument("--lanes", type=int, default=4)
+    parser.add_argument("--faults", type=int, default=200, help="how many other faults")
+    parser.add_argument("--world", choices=WORLDS, action="append", help="only this one; repeat it")
+    parser.add_argument("--lanes", type=int, default=6)
     parser.add_argument("--seed", type=int, default=1, help="decides the order of the cases")
-    parser.add_argument("--minutes", type=float, default=40)
-    parser.add_argument("--s3", default="", help="a server's port, bucket and keys as JSON")
+    parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--bugs", action="store_true", help="the seeded bugs instead")
     parser.add_argument("--point", default="", help="only the points that contain this")
     parser.add_argument("--json", type=Path, help="write every result there")
     return parser.parse_args()
 
 
-def bug_cases() -> list[Case]:
-    from builds.tests.crash import bug_list  # only where it is wanted
+def cases_for(asked: argparse.Namespace) -> list[Case]:
+    """What was asked for."""
+    if asked.bugs:
+        return [case for case in bug_cases() if case.world in (asked.world or WORLDS)]
+    chosen = matrix.in_worlds(
+        asked.world or WORLDS, kills=asked.kills, faults=asked.faults, seed=asked.seed
+    )
+    return [case for case in chosen if asked.point in case.point]
 
-    return [
-        dataclasses.replace(case, bug=seeded)
+
+def bug_cases() -> list[Case]:
+    """Each bug at its places; and the same cases without it, which must hold, each once."""
+    seeded = [
+        dataclasses.replace(case, bug=bug)
         for bug, cases in bug_list.CASES.items()
         for case in cases
-        for seeded in (bug, "")  # without the bug the same case must hold
     ]
+    return seeded + list({dataclasses.replace(case, bug="") for case in seeded})
 
 
 def main() -> int:
     """Play what was asked for; 1 where something went wrong, or a bug was not caught."""
     asked = arguments()
-    s3 = json.loads(asked.s3) if asked.s3 else NOTHING
-    if asked.bugs:
-        cases = bug_cases()
-    else:
-        every = matrix.cases(database=asked.database, bucket=bool(s3), seed=asked.seed)
-        cases = matrix.sample([case for case in every if asked.point in case.point], asked.kills)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left running
+    cases = cases_for(asked)
     started = time.monotonic()
-    folder = Path(tempfile.mkdtemp(prefix="crash-"))
-    folder.chmod(0o711)
-    try:
-        lanes = Lanes(folder, asked.database, s3)
+    with _folder() as folder, contextlib.ExitStack() as stack:
+        wants_bucket = any(case.world == "bucket" for case in cases)
+        server = stack.enter_context(_s3_server(folder)) if wants_bucket else None
+        lanes = Lanes(folder, server)
+        stack.callback(lanes.stop)
         results = lanes.play(cases, asked.lanes, started + asked.minutes * 60)
-        if any(result.wrong for result in results) and not asked.bugs:
-            keep = Path(tempfile.mkdtemp(prefix="crash-logs-"))
-            for log in folder.glob("*/log"):
-                shutil.copy(log, keep / f"{log.parent.name}.log")
-            say(f"the workers' logs are kept in {keep}")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if any(result.wrong and not result.case.bug for result in results):
+            _keep_logs(folder)
     if asked.json:
         asked.json.write_text(json.dumps([dataclasses.asdict(result) for result in results]))
     if asked.bugs:
         return _tell_bugs(results)
     print(matrix.table(results))
-    print(f"\n{summary(results)}; {time.monotonic() - started:.0f} s in all, {asked.database}")
+    print(f"\n{summary(results)}; {time.monotonic() - started:.0f} s in all, {asked.lanes} lanes")
     return int(any(result.wrong for result in results) or len(results) < len(cases))
 
 
@@ -166,28 +93,38 @@ def _tell_bugs(results: list[Result]) -> int:
     caught: dict[str, list[str]] = {}
     sound = [result for result in results if not result.case.bug]
     for result in results:
-        if not result.case.bug:
-            continue
-        caught.setdefault(result.case.bug, []).extend(
-            f"{result.case}: {wrong}" for wrong in result.wrong if result.reached
-        )
-    print("| seeded bug | caught by |\n|---|---|")
+        if result.case.bug:
+            caught.setdefault(result.case.bug, []).extend(
+                f"{result.case} | {wrong}" for wrong in result.wrong if result.reached
+            )
+    print("| bug | case | what was seen |\n|---|---|---|")
     for bug, wrong in sorted(caught.items()):
         print(f"| {bug.replace('_', ' ')} | {wrong[0] if wrong else 'NOTHING'} |")
     return int(not all(caught.values()) or any(result.wrong for result in sound))
 
 
-def _own_mounts() -> list[str]:
-    """Words before a lane, so that its small disk is mounted for it alone."""
-    return (
-        ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
-    )
+def _keep_logs(folder: Path) -> None:
+    keep = Path(tempfile.mkdtemp(prefix="crash-logs-"))
+    for log in [*folder.glob("l*/log"), *folder.glob("l*/errors"), *folder.glob("s3/log")]:
+        shutil.copy(log, keep / f"{log.parent.name}.{log.name}")
+    say(f"the workers' logs are kept in {keep}")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="crash-"))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _s3_server(folder: Path) -> Iterator[s3.Server]:
+    (folder / "s3").mkdir()
+    with s3.serving(folder / "s3") as server:
+        yield server
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from django.db import models
@@ -14,7 +16,7 @@ from builds.choices import BuildStatus, ReleaseStatus, Stage, Verdict
 from builds.models import Artifact, Build, Check, Head, Release
 from builds.models.lease import Leased, lease_end
 from builds.points import point
-from builds.storage import AlreadyStored, FolderStorage, artifacts
+from builds.storage import AlreadyStored, BucketStorage, FolderStorage, Stored, artifacts
 from builds.storage.base import Tick
 
 
@@ -203,6 +205,44 @@ def look_only_once() -> None:
     publish._wait = lambda release, error, at: release.fail(str(error), at=at)
 
 
+def overwrite_in_the_bucket() -> None:
+    """Let every attempt write under the release's own keys, over what lies there."""
+
+    def write_once(self: BucketStorage, key: str, data: bytes) -> Stored:
+        self._client.put_object(**self._object(key), Body=data)
+        return Stored(size=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+    def put_once(self: BucketStorage, key: str, source: Path, *, tick: Tick) -> Stored:
+        return write_once(self, key, source.read_bytes())
+
+    store_under_the_last_key()
+    BucketStorage.write_once = write_once  # type: ignore[method-assign]
+    BucketStorage.put_once = put_once  # type: ignore[assignment]
+
+
+def settle_by_moving() -> None:
+    """Take a file away from where it was set aside before it lies under its last key."""
+
+    def settle(self: BucketStorage, staged: str, key: str) -> None:
+        data = self.read(staged)
+        if data is None:
+            return
+        self.delete(staged)
+        point("settle: under both keys")
+        self.write_once(key, data)
+
+    BucketStorage.settle = settle  # type: ignore[method-assign]
+
+
+def take_an_error_for_an_end() -> None:
+    """Take a storage that answers with an error for one in which nothing lies."""
+
+    def conclude(self: Check, reason: str) -> None:
+        self.conclude(Verdict.HUNG, reason, seconds=0, accelerator="", console="")
+
+    Check.put_back = conclude  # type: ignore[method-assign]
+
+
 BY_NAME = {
     bug.__name__: bug
     for bug in (
@@ -220,6 +260,9 @@ BY_NAME = {
         blame_the_release,
         take_twice,
         look_only_once,
+        overwrite_in_the_bucket,
+        settle_by_moving,
+        take_an_error_for_an_end,
     )
 }
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from django.db import connection
 
 from builds.choices import BuildStatus, ReleaseStatus, Verdict
 from builds.models import Artifact, Build, Check, Head, LogArchive, Release
-from builds.pipeline import documents
+from builds.pipeline import archive_logs, documents
 from builds.pipeline.publish import is_told
-from builds.storage import INCOMING, artifacts, channel_key
+from builds.storage import artifacts, channel_key
 
-NAMES_AT_LEAST = 3
+NAMES = 4
+VARIANTS = 2
+DYING = 10.0  # seconds that the kernel may take on a busy machine
 _STAYS: dict[str, tuple[str, str, list[str], list[str]]] = {
     "build": ("builds_build", "status", sorted(BuildStatus.final()), []),
     "release": (
@@ -75,10 +79,10 @@ def wrongs(before: Release, storage: Keys | None) -> list[str]:
     """
     later = list(Release.objects.of(before.channel, before.system).exclude(pk=before.pk))
     if len(later) != 1:
-        return [f"{len(later)} releases for one wish"]
+        return [f"{len(later)} releases for one wish", *_changes()]
     [release] = later
     if not release.is_published:
-        return [f"the release is {release.status}: {release.reason[:200]}"]
+        return [f"the release is {release.status}: {release.reason[:200]}", *_changes()]
     checks: list[Callable[[], Iterator[str]]] = [
         lambda: _rows(release, before),
         lambda: _files(release),
@@ -102,7 +106,7 @@ def torn() -> list[str]:
             names += 1
             if _digest(artifact.key) != artifact.sha256:
                 wrong.append(f"torn: {artifact.key} while it is the latest")
-        if names < NAMES_AT_LEAST or head.release.status != ReleaseStatus.PUBLISHED:
+        if names != NAMES or head.release.status != ReleaseStatus.PUBLISHED:
             wrong.append(f"torn: the head names {head.release} with {names} files")
     return wrong
 
@@ -113,20 +117,20 @@ def _rows(release: Release, before: Release) -> Iterator[str]:
     if release.sequence != (before.sequence or 0) + 1:
         yield f"its sequence is {release.sequence}"
     done = [build for build in release.builds.all() if build.status == BuildStatus.SUCCEEDED]
-    if len(done) != 1:
+    if len(done) != VARIANTS or len({build.variant for build in done}) != VARIANTS:
         yield f"{len(done)} builds succeeded"
     if Build.objects.active().exists():
         yield "a build is still active"
     if Check.objects.exclude(verdict=Verdict.PASSED).exists():
         yield "a check has not passed"
     for artifact in release.artifacts.all():
-        if done and artifact.build_id != done[0].pk:
+        if artifact.build_id not in {build.pk for build in done}:
             yield f"{artifact} is of build {artifact.build_id}"
 
 
 def _files(release: Release) -> Iterator[str]:
     found = list(release.artifacts.all())
-    if len(found) != NAMES_AT_LEAST:
+    if len(found) != NAMES:
         yield f"{release} has {len(found)} artifacts"
     for artifact in found:
         if _digest(artifact.key) != artifact.sha256:
@@ -149,12 +153,13 @@ def _moving(release: Release) -> Iterator[str]:
 
 
 def _strays(release: Release, before: Release, storage: Keys) -> Iterator[str]:
+    archive_logs(at=datetime.now(UTC) + timedelta(hours=1))  # as a tick does a minute later
     named = {channel_key(release.channel.name, name) for name in documents.moving_names()}
     for one in (release, before):
         named |= {artifact.key for artifact in Artifact.objects.filter(release=one)}
         named |= {one.key(name) for name in documents.paper_names(one.system)}
         named |= {log.key for log in LogArchive.objects.filter(build__release=one)}
-    collect(storage)
+    yield from (f"a leftover: {what}" for what in collect())
     for key in sorted(set(storage()) - named):
         yield f"an orphan: {key}"
 
@@ -165,15 +170,22 @@ def _changes() -> Iterator[str]:
         yield from (f"an end did not stay: {what}" for [what] in cursor.fetchall())
 
 
-def collect(storage: Keys) -> None:
-    """Remove what was set aside and no build that runs may still settle."""
-    for key in storage():
-        if key.startswith(f"{INCOMING}/"):
-            artifacts().delete(key)
+def collect() -> list[str]:
+    """Remove what was set aside and no build that runs may still settle; what can't be removed."""
+    late = datetime.now(UTC) + timedelta(hours=1)
+    artifacts().drop_leftovers(before=late)
+    return artifacts().drop_leftovers(before=late, only_list=True)
 
 
 def left_running(mark: str) -> list[str]:
-    """Processes that carry this mark in their environment and should be gone."""
+    """Processes that carry this mark in their environment and are still there after a while."""
+    until = time.monotonic() + DYING
+    while (found := _marked(mark)) and time.monotonic() < until:
+        time.sleep(0.1)
+    return found
+
+
+def _marked(mark: str) -> list[str]:
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():

@@ -23,16 +23,16 @@ from pathlib import Path
 from builds.tests.crash.matrix import IN_TRANSACTION, Case, Result
 from builds.tests.crash.world import MARK, World
 
-DEADLINE = 25.0
+DEADLINE = 60.0  # a case takes 3 s on a machine that is not busy otherwise
 OUTAGE = 1.0
 LOOK_EVERY = 0.4
 PAUSE = 3.0  # seconds, longer than a lease
 SLOT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 
 
-def main(folder: Path, database: str, port: int, s3: dict[str, str]) -> None:
+def main(folder: Path, kind: str, port: int, s3: dict[str, str]) -> None:
     """Set up, then do what standard input says."""
-    world = World(folder, database, port=port, s3_port=int(s3["port"]) if s3 else None)
+    world = World(folder, kind, port=port, s3_port=int(s3["port"]) if s3 else None)
     try:
         _environment(world, s3)
         import django  # the environment comes first
@@ -40,10 +40,14 @@ def main(folder: Path, database: str, port: int, s3: dict[str, str]) -> None:
         django.setup()
         from builds.tests.crash.lane_rows import Rows
 
-        lane = Lane(world, Rows(world.folder))
+        lane = Lane(world, Rows(world.folder), celery=kind == "celery")
         print("ready", flush=True)  # the controller reads it
         for line in sys.stdin:
-            result = lane.play(Case(**json.loads(line)))
+            case = Case(**json.loads(line))
+            try:
+                result = lane.play(case)
+            except Exception as error:  # noqa: BLE001 - one case less, and not the lane
+                result = Result(case, [f"the lane failed: {error!r}"], 0, reached=False)
             print(json.dumps(dataclasses.asdict(result)), flush=True)
     finally:
         world.close()
@@ -63,17 +67,17 @@ def _environment(world: World, s3: dict[str, str]) -> None:
         }
     )
     if world.proxy is not None:
-        os.environ.update({f"CRASH_{name.upper()}": value for name, value in s3.items()})
+        os.environ["CRASH_BUCKET"] = s3["bucket"]
         os.environ["CRASH_S3"] = f"http://127.0.0.1:{world.proxy.port}"
 
 
 @dataclass
 class Process:
-    """A forked worker and the socket on which it says that it has come to its point."""
+    """A worker and the socket on which it says that it has come to its point."""
 
     pid: int
     socket: socket.socket
-    stop: Path
+    stop: Path | None  # the file that ends it; Celery's own workers take a signal
     ended: bool = False
 
     def reached(self, wait: float = 0.0) -> bool:
@@ -89,9 +93,25 @@ class Process:
             self.ended = os.waitpid(self.pid, os.WNOHANG)[0] != 0
         return self.ended
 
+    def end(self) -> None:
+        """Let it end after what it is doing."""
+        if self.stop:
+            self.stop.touch()
+        elif not self.gone():
+            os.kill(self.pid, signal.SIGTERM)
+
+    def wake(self) -> None:
+        """Let it go on after a pause, and end then."""
+        self.end()
+        self.signal(signal.SIGCONT)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to all that it consists of."""
+        (os.kill if self.stop else os.killpg)(self.pid, number)
+
     def kill(self) -> None:
         if not self.gone():
-            os.kill(self.pid, signal.SIGKILL)
+            self.signal(signal.SIGKILL)
             os.waitpid(self.pid, 0)
             self.ended = True
         self.socket.close()
@@ -100,7 +120,8 @@ class Process:
 class Lane:
     """Plays cases in its world."""
 
-    def __init__(self, world: World, rows: Rows) -> None:  # type: ignore[name-defined]  # noqa: F821
+    def __init__(self, world: World, rows: Rows, *, celery: bool) -> None:  # type: ignore[name-defined]  # noqa: F821
+        self._celery = celery
         self._world = world
         self._rows = rows
         self._number = 0
@@ -154,7 +175,7 @@ class Lane:
 
     def _meet(self, case: Case, victim: Process, wrong: list[str]) -> None:
         """Wake the paused worker while the one that took over is at its own point."""
-        other = self._fork(case, case.other, 1, "hold")
+        other = self._fork(case, case.other, case.other_nth, "hold")
         self._until(lambda: other.reached() or self._rows.ended(), wrong)
         self._wake(victim, wrong)
         with contextlib.suppress(OSError):
@@ -163,8 +184,7 @@ class Lane:
 
     def _wake(self, victim: Process, wrong: list[str]) -> None:
         """Let the paused worker do what it had begun, to its end."""
-        victim.stop.touch()
-        os.kill(victim.pid, signal.SIGCONT)
+        victim.wake()
         if not self._until(victim.gone, wrong):
             wrong.append("the late worker does not come to an end")
 
@@ -173,7 +193,7 @@ class Lane:
         crew = [*workers, self._fork(case)]
         self._until(self._rows.whole, wrong)
         for worker in crew:
-            worker.stop.touch()
+            worker.end()
         for worker in crew:
             if not self._until(worker.gone, wrong, 10):
                 wrong.append("a worker does not come to an end")
@@ -184,21 +204,31 @@ class Lane:
     ) -> bool:
         """Wait for a condition, reading meanwhile what everybody may read."""
         deadline = time.monotonic() + most
-        look = 0.0
+        look = tick = 0.0
+        pause = 0.02
         while time.monotonic() < deadline:
             with contextlib.suppress(*self._rows.AWAY):
                 if condition():
                     return True
+                if self._celery and time.monotonic() > tick:
+                    self._rows.tick()
+                    tick = time.monotonic() + self._rows.TICK
                 if time.monotonic() > look:  # every file is hashed
                     wrong += self._rows.torn()
                     look = time.monotonic() + LOOK_EVERY
-            time.sleep(0.05)
+            time.sleep(pause)
+            pause = min(0.3, pause * 1.2)
         return False
 
     def _fork(self, case: Case, point: str = "", nth: int = 0, act: str = "") -> Process:
         ours, theirs = socket.socketpair()
-        stop = self._world.folder / f"stop-{self._number}-{len(self._processes)}"
-        pid = self._rows.fork(case.bug, stop, (point, nth, act, theirs))
+        armed = (point, nth, act, theirs)
+        if self._celery:
+            stop = None
+            pid = self._rows.start(case.bug, armed)
+        else:
+            stop = self._world.folder / f"stop-{self._number}-{len(self._processes)}"
+            pid = self._rows.fork(case.bug, stop, armed)
         theirs.close()
         process = Process(pid, ours, stop)
         self._processes.append(process)

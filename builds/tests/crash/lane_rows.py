@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pickle
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
+import time
+import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
+from botocore.config import Config
+from celery import current_app
 from django.conf import settings
 from django.core.management import call_command
-from django.db import Error, connections
+from django.db import Error, connection, connections
+from kombu.exceptions import OperationalError
 
 from builds import pipeline, points, processes, tasks
 from builds.builders.base import (
@@ -30,14 +40,19 @@ from builds.builders.nix_command import NixSettings
 from builds.choices import Role, System, Trigger, Variant, Verdict
 from builds.emulator.watch import BootResult
 from builds.models import Artifact, Build, Channel, Head, Release, Target
-from builds.storage import artifacts
+from builds.storage import BucketStorage, artifacts
 from builds.tests.builders.flakes import NETBOOT, SYSTEM, Flake, attribute
 from builds.tests.crash import bugs, invariants
 from builds.tests.crash.lane import SLOT
-from builds.tests.crash.worker import Armed, fork, serve
+from builds.tests.crash.worker import QUEUES, Armed, fork, serve
 
 SALT = 1_200_000  # bytes, so that each file is stored in two blocks
 CHECK = "files-are-whole"
+TARBALL = """
+run mkdir -p $out
+echo tarball > $out/installer-demo.tar.gz
+product tarball $out/installer-demo.tar.gz
+"""
 
 
 @dataclass(frozen=True)
@@ -54,7 +69,7 @@ class Salted:
         return self.nix.version()
 
     def build(self, request: BuildRequest) -> BuildOutput:
-        output = self.nix.build(request)
+        output = self._output(request)
         folder = Path(tempfile.mkdtemp(prefix="salted-"))
         products = []
         for product in output.products:
@@ -65,6 +80,15 @@ class Salted:
                     file.write(os.urandom(SALT))
             products.append(replace(product, path=copy, size=copy.stat().st_size))
         return replace(output, products=tuple(products))
+
+    def _output(self, request: BuildRequest) -> BuildOutput:
+        """What Nix gives; of the second variant what it gave the first time, to save time."""
+        known = Path(tempfile.gettempdir()) / f"{request.variant}.pickle"
+        if request.variant == Variant.NETBOOT:
+            return self.nix.build(request)
+        if not known.exists():
+            known.write_bytes(pickle.dumps(self.nix.build(request)))
+        return cast("BuildOutput", pickle.loads(known.read_bytes()))
 
 
 def builder() -> Builder:
@@ -85,28 +109,70 @@ def _verdict(verdict: Verdict, reason: str) -> BootResult:
     return BootResult(verdict=verdict, reason=reason, seconds=0, accelerator="", console="")
 
 
+def prepare() -> None:
+    """Let this process, and its forks, build and check as a lane does."""
+    sys.modules["builds.pipeline.checks"].CHECKS[CHECK] = files_are_whole
+    pipeline.builder = builder
+    processes.containment()  # tried once, here, and not in every fork
+
+
+def arrive() -> None:
+    """Ask for the release that is to be disturbed, if nobody has; the first one is there before."""
+    before = Release.objects.order_by("pk")[:1].get()
+    if Release.objects.exclude(pk=before.pk).exists():
+        return
+    for release in pipeline.trigger(
+        before.channel, [System(SYSTEM)], why=Trigger.SCHEDULE, forced=True, slot_at=SLOT
+    ):
+        tasks.move_on(release)
+
+
+def _migrate() -> None:
+    """Make the tables; what ends a worker that is paused in a transaction may not end this."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET idle_in_transaction_session_timeout = 0")
+    call_command("migrate", verbosity=0)
+    connection.close()
+
+
+def _be_patient() -> Config | None:
+    """Let this process wait for a slow bucket, unlike its workers; how those are to wait."""
+    storage = artifacts()
+    if not isinstance(storage, BucketStorage):
+        return None
+    hasty: Config = storage.client_config
+    patient = hasty.merge(Config(connect_timeout=5, read_timeout=20))
+    cast("Any", storage).client_config = patient
+    return hasty
+
+
 class Rows:
     """The rows of a lane's world."""
 
     AWAY = (Error, OSError)
+    TICK = 0.7  # seconds
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        sys.modules["builds.pipeline.checks"].CHECKS[CHECK] = files_are_whole
-        pipeline.builder = builder
-        processes.containment()  # tried once, here, and not in every fork
-        call_command("migrate", verbosity=0)
+        self._started: list[subprocess.Popen[bytes]] = []
+        prepare()
+        self._hasty = _be_patient()
+        _migrate()
         invariants.watch_ends()
-        flake = Flake(folder / "flake", {"netboot": NETBOOT}, versions={"netboot": "12.1"}).write()
+        images = {Variant.NETBOOT.value: NETBOOT, Variant.KEXEC_INSTALLER.value: TARBALL}
+        versions = dict.fromkeys(images, "12.1")
+        flake = Flake(folder / "flake", images, versions=versions).write()
         self.channel = Channel.objects.create(
             name="demo", title="demo", flake=flake.ref, checks=[CHECK]
         )
-        Target.objects.create(
-            channel=self.channel,
-            system=SYSTEM,
-            variant=Variant.NETBOOT,
-            attribute=attribute("{variant}"),
-        )
+        for variant in images:
+            Target.objects.create(
+                channel=self.channel,
+                system=SYSTEM,
+                variant=variant,
+                attribute=attribute("{variant}"),
+            )
         self.before = self._first()
 
     def _first(self) -> Release:
@@ -117,6 +183,7 @@ class Rows:
         while not Release.objects.published().filter(pk=release.pk).exists():
             if os.waitpid(pid, os.WNOHANG)[0]:
                 raise AssertionError("the first release failed")
+            time.sleep(0.1)
         stop.touch()
         os.waitpid(pid, 0)
         release.refresh_from_db()
@@ -146,19 +213,41 @@ class Rows:
         """A worker that triggers the release, if nobody has, and works; armed, with a bug."""
 
         def work() -> None:
+            if self._hasty:
+                cast("Any", artifacts()).client_config = self._hasty
             bugs.seed(bug)
             points.visit(Armed(*armed))
-            serve(stop, self._arrive)
+            serve(stop, arrive)
 
         return fork(work)
 
-    def _arrive(self) -> None:
-        if Release.objects.exclude(pk=self.before.pk).exists():
-            return
-        for release in pipeline.trigger(
-            self.channel, [System(SYSTEM)], why=Trigger.SCHEDULE, forced=True, slot_at=SLOT
-        ):
-            tasks.move_on(release)
+    def start(self, bug: str, armed: tuple[str, int, str, socket.socket]) -> int:
+        """The same as a worker of Celery's own, in a process group of its own."""
+        point, nth, act, controller = armed
+        said = {"bug": bug, "point": point, "nth": nth, "act": act, "socket": controller.fileno()}
+        words = ["--queues", ",".join(QUEUES), "--concurrency", "1"]
+        with (self._folder / "errors").open("ab") as errors:
+            worker = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "celery", "--quiet"),
+                    *("--app", "builds.tests.crash.transport", "worker", "--hostname"),
+                    *(f"{uuid.uuid4()}@%h", *words, "--without-mingle", "--without-gossip"),
+                ],
+                cwd=settings.BASE_DIR,
+                env=os.environ | {"CRASH_ARMED": json.dumps(said)},
+                pass_fds=[controller.fileno()],
+                stdout=errors,
+                stderr=errors,
+                start_new_session=True,
+            )
+        self._started.append(worker)
+        return worker.pid
+
+    def tick(self) -> None:
+        """What Celery's beat does; and ask for the release."""
+        with suppress(OperationalError):
+            current_app.send_task("reconcile", expires=self.TICK * 2)
+            current_app.send_task("crash-arrive", expires=self.TICK * 2)
 
     def ended(self) -> bool:
         """Whether the release has ended, well or badly."""

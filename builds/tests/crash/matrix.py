@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 # Each point, and how often a release comes by.
 POINTS = {
     "trigger: wanted": 1,
     "trigger: saved": 1,
     "trigger: committed": 1,
-    "enqueue: before sending": 4,
-    "enqueue: sent": 4,
-    "enqueue: noted": 4,
+    "enqueue: before sending": 5,
+    "enqueue: sent": 5,
+    "enqueue: noted": 5,
     "draft: held": 2,
     "plan: before pinning": 1,
     "plan: pinned": 1,
@@ -22,21 +22,23 @@ POINTS = {
     "plan: builds written": 1,
     "plan: committed": 1,
     "draft: before it is let go": 2,
-    "build: message taken": 1,
-    "build: row taken": 1,
-    "build: built": 1,
-    "store: before a file": 2,
-    "storage: block written": 6,
-    "storage: copied, not named": 4,
-    "storage: named": 4,
-    "store: file set aside": 2,
-    "build: all set aside": 1,
-    "build: status set": 1,
-    "build: rows written": 1,
-    "build: committed": 1,
-    "settle: before a file": 2,
-    "settle: under both keys": 2,
-    "settle: all there": 3,
+    "build: message taken": 2,
+    "build: row taken": 2,
+    "build: built": 2,
+    "store: before a file": 3,
+    "storage: block written": 8,
+    "storage: copied, not named": 5,
+    "storage: upload begun": 6,
+    "storage: part stored": 6,
+    "storage: named": 6,
+    "store: file set aside": 3,
+    "build: all set aside": 2,
+    "build: status set": 2,
+    "build: rows written": 2,
+    "build: committed": 2,
+    "settle: before a file": 5,
+    "settle: under both keys": 3,
+    "settle: all there": 4,
     "check: message taken": 1,
     "check: row taken": 1,
     "check: verdict found": 1,
@@ -56,6 +58,7 @@ POINTS = {
 }
 # Only a folder has these; a bucket's own server does that unseen.
 FOLDER_ONLY = frozenset({"storage: block written", "storage: copied, not named"})
+BUCKET_ONLY = frozenset({"storage: upload begun", "storage: part stored"})
 
 # Inside of a transaction. A worker that is paused there holds SQLite's one lock, and nobody can
 # do anything until it goes on or is killed; PostgreSQL ends its session.
@@ -74,6 +77,24 @@ IN_TRANSACTION = frozenset(
 KILLS = ("kill", "stop", "meet")
 FAULTS = ("redis", "database", "disk", "storage-gone")
 STORAGE_FAULTS = ("storage-error", "storage-hang", "storage-half")
+EVERY_FAULT = (*KILLS, *FAULTS, *STORAGE_FAULTS)
+
+# What a lane consists of: a database, a storage, and what carries messages to the workers.
+WORLDS = ("sqlite", "postgresql", "bucket", "celery")
+# The part of all cases that each world plays; a worker of Celery's own takes seconds to start.
+SHARES = {"sqlite": 0.35, "postgresql": 0.35, "bucket": 0.25, "celery": 0.05}
+BEFORE_THE_END_OF_A_BUILD = (
+    "build: message taken",
+    "build: row taken",
+    "build: built",
+    "store",
+    "storage: block",
+    "storage: copied",
+    "storage: upload",
+    "storage: part",
+    "storage: named",
+    "build: all",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +110,22 @@ class Case:
     nth: int = 1
     other: str = ""
     bug: str = ""
+    world: str = "sqlite"
 
     def __str__(self) -> str:
         met = f", met at {self.other}" if self.other else ""
-        return f"{self.fault} at {self.point} ({self.nth}){met}"
+        return f"{self.fault} at {self.point} ({self.nth}){met}, {self.world}"
+
+    @property
+    def other_nth(self) -> int:
+        """At which time the other worker waits at its point.
+
+        It first takes the build of the second variant, and then what the first one has lost.
+        """
+        in_a_build = all(
+            place.startswith(BEFORE_THE_END_OF_A_BUILD) for place in (self.point, self.other)
+        )
+        return 2 if in_a_build else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,62 +153,99 @@ MEETINGS = (
 )
 
 
-def cases(*, database: str, bucket: bool, seed: int) -> list[Case]:
-    """Every case of the matrix, in an order that only the seed decides."""
-    draw = random.Random(seed)
-    faults = STORAGE_FAULTS if bucket else FAULTS
+def cases(world: str, seed: int) -> list[Case]:
+    """Every case of one world, in an order that only the seed decides."""
+    draw = random.Random(f"{world} {seed}")
+    bucket, one_lock = world == "bucket", world != "postgresql"
+    faults = (*FAULTS[:3], *STORAGE_FAULTS) if bucket else FAULTS
     every: list[Case] = []
     for point, times in POINTS.items():
-        if bucket and point in FOLDER_ONLY:
+        if point in (FOLDER_ONLY if bucket else BUCKET_ONLY):
             continue
         every += [Case("kill", point, nth) for nth in range(1, times + 1)]
         every += [Case("stop", point, nth) for nth in range(1, min(times, 2) + 1)]
-        locked = database == "sqlite" and point in IN_TRANSACTION
-        every += [Case(one, point) for one in faults if not (locked and one == "database")]
-        if not locked and not point.startswith(("trigger", "reconcile")):
-            every += [Case("meet", point, 1, other) for other in MEETINGS]
+        every += [Case(one, point) for one in faults]
+        held = one_lock and point in IN_TRANSACTION
+        if not held and not point.startswith(("trigger", "reconcile")):
+            every += [Case("meet", point, 1, other) for other in draw.sample(MEETINGS, 4)]
     draw.shuffle(every)
-    return every
+    return [replace(case, world=world) for case in every]
 
 
-def sample(every: Iterable[Case], kills: int) -> list[Case]:
-    """So many kills and pauses out of all, each point at least once where that fits, then faults.
+def sample(every: Iterable[Case], kills: int, faults: int) -> list[Case]:
+    """So many kills and pauses out of all, and other faults; each point once where that fits.
 
-    A quarter as many other faults come with them.
+    Where more are wanted than there are, all of them are there several times.
     """
     every = list(every)
     breaking = [case for case in every if case.fault in KILLS]
     others = [case for case in every if case.fault not in KILLS]
-    chosen: list[Case] = []
-    while len(chosen) < kills:
-        seen: set[str] = set()
-        for case in breaking:
-            if case.point not in seen and case not in chosen and len(chosen) < kills:
-                seen.add(case.point)
-                chosen.append(case)
-        if not seen:  # every one is there: once more around, at other moments
-            chosen += breaking[: kills - len(chosen)]
-    mixed = chosen + others[: max(8, kills // 4)]
+    mixed = _spread(breaking, kills) + _spread(others, faults)
     random.Random(kills).shuffle(mixed)
     return mixed
 
 
+def _spread(every: list[Case], wanted: int) -> list[Case]:
+    chosen: list[Case] = []
+    left: list[Case] = []
+    while every and len(chosen) < wanted:
+        left = left or list(every)
+        seen: set[str] = set()
+        later = []
+        for case in left:
+            if case.point in seen or len(chosen) >= wanted:
+                later.append(case)
+            else:
+                seen.add(case.point)
+                chosen.append(case)
+        left = later
+    return chosen
+
+
+def in_worlds(worlds: Iterable[str], *, kills: int, faults: int, seed: int) -> list[Case]:
+    """The cases of a run in these worlds together, each with its share."""
+    worlds = list(worlds)
+    whole = sum(SHARES[world] for world in worlds)
+    chosen: list[Case] = []
+    for number, world in enumerate(worlds, start=1):
+        is_last = number == len(worlds)
+        played = sum(case.fault in KILLS for case in chosen)
+        wanted = kills - played if is_last else round(kills * SHARES[world] / whole)
+        chosen += sample(cases(world, seed), wanted, round(faults * SHARES[world] / whole))
+    return chosen
+
+
 def table(results: list[Result]) -> str:
-    """Markdown: a line for each point, a column for each fault; cases that held of all."""
-    faults = sorted(
-        {result.case.fault for result in results},
-        key=(*KILLS, *FAULTS, *STORAGE_FAULTS).index,
-    )
+    """Markdown: a line for each point, then for each world, a column for each fault.
+
+    Cells are the cases that held, of all where some did not.
+    """
+    faults = sorted({result.case.fault for result in results}, key=EVERY_FAULT.index)
+    points = _lines(results, "point", [*POINTS], faults, lambda case: case.point)
+    worlds = _lines(results, "world", [*WORLDS], faults, lambda case: case.world)
+    return f"{points}\n\n{worlds}"
+
+
+def _lines(
+    results: list[Result],
+    title: str,
+    names: list[str],
+    faults: list[str],
+    name_of: Callable[[Case], str],
+) -> str:
     held, all_of = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
     for result in results:
-        place = (result.case.point, result.case.fault)
-        all_of[place] += 1
-        held[place] += not result.wrong
-    lines = ["| point | " + " | ".join(faults) + " |", "|---" * (len(faults) + 1) + "|"]
-    for point in POINTS:
-        cells = [
-            f"{held[point, fault]} of {all_of[point, fault]}" if all_of[point, fault] else ""
-            for fault in faults
-        ]
-        lines.append(f"| {point} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        for name in (name_of(result.case), "all"):
+            place = (name, result.case.fault)
+            all_of[place] += 1
+            held[place] += not result.wrong
+
+    def cell(name: str, fault: str) -> str:
+        good, every = held[name, fault], all_of[name, fault]
+        return "" if not every else str(good) if good == every else f"**{good} of {every}**"
+
+    head = [f"| {title} | " + " | ".join(faults) + " |", "|---" * (len(faults) + 1) + "|"]
+    shown = [name for name in [*names, "all"] if any(all_of[name, fault] for fault in faults)]
+    cells = ([cell(name, fault) for fault in faults] for name in shown)
+    lines = [f"| {name} | {' | '.join(row)} |" for name, row in zip(shown, cells, strict=True)]
+    return "\n".join([*head, *lines])

@@ -6,6 +6,8 @@ import os
 
 from botocore.config import Config
 
+from builds.storage import bucket
+from builds.tests import s3
 from portal.settings import *  # noqa: F403
 from portal.settings import DATABASES, LOGGING, STORAGES
 
@@ -37,14 +39,15 @@ STORAGES["artifacts"] = {
     "OPTIONS": {"location": os.environ["CRASH_STORAGE"]},
 }
 if os.environ.get("CRASH_S3"):
+    bucket.IN_ONE_REQUEST = 600_000  # the images go in parts, the scripts in one request
     STORAGES["artifacts"] = {
         "BACKEND": "builds.storage.BucketStorage",
         "OPTIONS": {
             "bucket_name": os.environ["CRASH_BUCKET"],
             "endpoint_url": os.environ["CRASH_S3"],
             "region_name": "us-east-1",
-            "access_key": os.environ["CRASH_ACCESS_KEY"],
-            "secret_key": os.environ["CRASH_SECRET_KEY"],
+            "access_key": s3.ACCESS_KEY,
+            "secret_key": s3.SECRET_KEY,
             "client_config": Config(
                 connect_timeout=0.5,
                 read_timeout=0.5,

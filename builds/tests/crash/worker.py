@@ -32,9 +32,16 @@ RECONCILE_EVERY = 0.4
 
 
 class Armed:
-    """Does something to its own process when it comes to a point for the n-th time."""
+    """Does something to its own process when it comes to a point for the n-th time.
 
-    def __init__(self, point: str, nth: int, act: str, controller: socket.socket) -> None:
+    With `group` to its whole process group: Celery's worker is two processes at least.
+    """
+
+    def __init__(
+        self, point: str, nth: int, act: str, controller: socket.socket, *, group: bool = False
+    ) -> None:
+        self._send = os.killpg if group else os.kill
+        self._whom = os.getpgrp if group else os.getpid
         self._left = nth
         self._point = point
         self._act = act
@@ -48,9 +55,9 @@ class Armed:
             return
         self._controller.sendall(b"!")
         if self._act == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
+            self._send(self._whom(), signal.SIGKILL)
         elif self._act == "stop":
-            os.kill(os.getpid(), signal.SIGSTOP)
+            self._send(self._whom(), signal.SIGSTOP)
         else:
             self._controller.recv(1)  # until the controller has done it
 

@@ -8,6 +8,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,11 +75,17 @@ class Sqlite:
 
     @contextlib.contextmanager
     def away(self) -> Iterator[None]:
-        connection = sqlite3.connect(self._path, isolation_level=None, timeout=20)
-        connection.execute("BEGIN EXCLUSIVE")
+        """Lock it; where a paused worker holds the lock, as soon as that one goes on."""
+        connection = sqlite3.connect(
+            self._path, isolation_level=None, timeout=20, check_same_thread=False
+        )
+        lock = threading.Thread(target=connection.execute, args=["BEGIN EXCLUSIVE"])
+        lock.start()
+        lock.join(0.2)
         try:
             yield
         finally:
+            lock.join()
             connection.execute("ROLLBACK")
             connection.close()
 
@@ -178,11 +185,11 @@ class Disk:
 class World:
     """Everything that a worker talks to, and what may happen to it."""
 
-    def __init__(self, folder: Path, database: str, *, port: int, s3_port: int | None) -> None:
+    def __init__(self, folder: Path, kind: str, *, port: int, s3_port: int | None) -> None:
         self.folder = folder
         self.disk = Disk(folder)
         self.redis = Redis(folder)
-        self.database = Postgresql(folder, port) if database == "postgresql" else Sqlite(folder)
+        self.database = Postgresql(folder, port) if kind == "postgresql" else Sqlite(folder)
         self.proxy = Proxy(s3_port) if s3_port else None
 
     @contextlib.contextmanager
