@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("builds", "0001_initial"),
+        ("builds", "0002_log_chunk_by_line"),
     ]
 
     operations = [
