@@ -12,6 +12,7 @@ let
     .${system};
   # The last console is the one that /dev/console stands for.
   kernelParams = "console=tty0 console=${platform.serial}";
+  minRamMib = 192;
   kernelVersion = builtins.head (builtins.match "linux-image-(.*)" pinned.kernel);
 
   # The builder program is BusyBox, with a shell and every tool that the scripts call.
@@ -57,7 +58,7 @@ let
         imageJson = builtins.toJSON {
           inherit version;
           kernel_version = kernelVersion;
-          min_ram_mib = 192;
+          min_ram_mib = minRamMib;
         };
         targetSystem = system;
       }
@@ -71,6 +72,7 @@ in
 
   kexec-installer = variant "kexec-installer" ./pack/kexec-installer.sh {
     inherit (pinned.programs.kexec) libraries;
+    inherit minRamMib;
     busybox = inputs.busybox system;
     packages = inputs.packages system pinned.programs.kexec.packages;
     run = ./kexec/run;
