@@ -1,4 +1,4 @@
-"""A small Linux of a shell and BusyBox in a folder, to run kexec/run in: no root of this machine."""
+"""A small Linux in a folder, of a shell and BusyBox, to run kexec/run in."""
 
 from __future__ import annotations
 
