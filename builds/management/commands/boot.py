@@ -74,25 +74,29 @@ class Command(BaseCommand):
 
     def _fetch(self, portal: Portal, file: RemoteFile, cache: Path) -> Path:
         path = portal.fetch(file, cache, self._show_progress)
-        self.stderr.write(f"{file.name}: sha256 {file.sha256} verified")
+        self._say(f"{file.name}: sha256 {file.sha256} verified")
         return path
 
     def _show_progress(self, name: str, received: int, size: int) -> None:
         if self.stderr.isatty():
-            self.stderr.write(f"{name}: {received * 100 // max(size, 1)} %", ending="\r")
+            self._say(f"{name}: {received * 100 // max(size, 1)} %", ending="\r")
+
+    def _say(self, text: str, ending: str = "\n") -> None:
+        """Beside the console, which is on standard output, and without the red of errors."""
+        self.stderr.write(text, str, ending)
+        self.stderr.flush()
 
     def _boot(self, planned: Trial) -> None:
         with Guest(planned.machine, echo=show) as guest:
             how = guest.accelerator
-            self.stderr.write(f"{planned.how}, with {planned.machine.memory} MiB")
-            self.stderr.write(f"accelerator: {how.name}. {how.reason}")
-            self.stderr.write(f"{LEAVE_NAME} ends the machine.")
-            self.stderr.flush()
+            self._say(f"{planned.how}, with {planned.machine.memory} MiB")
+            self._say(f"accelerator: {how.name}. {how.reason}")
+            self._say(f"{LEAVE_NAME} ends the machine.")
             if planned.wait_for:
                 guest.wait_for(planned.wait_for, _LINUX_TAKES)
                 guest.send(planned.then_type)
             left = attach(guest)
-        self.stderr.write("\nThe machine was ended." if left else "\nThe machine has ended.")
+        self._say("\nThe machine was ended." if left else "\nThe machine has ended.")
 
 
 def _portal(url: str | None) -> Portal:
