@@ -17,6 +17,7 @@ echo "hasTar=$(has tar)"
 echo "hasCpio=$(has cpio)"
 echo "hasWget=$(has wget)"
 echo "hasCurl=$(has curl)"
+echo "hasBash=$(has bash)"
 echo "hasSetsid=$(setsid --wait true 2> /dev/null && echo y || echo n)"
 """
 # The decompressor goes by how the address ends: GNU tar finds none by itself on a pipe.
@@ -59,7 +60,8 @@ class Anywhere:
         script = self._script(url, facts)
         here = '"$HOME/kexec/nixos-anywhere-kexec.sh"'
         self.ssh.get(f'mkdir -p "$HOME/kexec" && cat > {here}', given=script.encode())
-        said = self.ssh.get(f"sh {here}")
+        shell = "bash" if facts["hasBash"] == "y" else "sh"
+        said = self.ssh.get(f"{shell} {here}")
         # The machine answers until it boots; then it must come back under the same keys.
         self.ssh.wait_for("kexec", 30, command="! test -e /root/kexec")
         self.ssh.wait_for("machine after the kexec", seconds)

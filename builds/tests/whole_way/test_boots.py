@@ -96,9 +96,12 @@ def test_guest_with_curl_alone_is_kexecd_into_the_latest_release(
     ssh = Ssh.make(tmp_path)
     with other_linux(demo[SYSTEM], ssh, tmp_path) as guest:
         guest.wait_for(marker(demo[SYSTEM]), timeout=120)
-        ssh.get("tar -x -C /opt -f - && rm /bin/wget", given=curl())
-        ssh.get("ln -s /opt/run-curl /bin/curl")
-        assert Anywhere(ssh).facts()["hasWget"] == "n"
+        ssh.get("mkdir -p /opt && tar -x -C /opt -f - && rm /bin/wget", given=programs())
+        # BusyBox' shell would find its own wget and setsid, whatever is in the folders.
+        ssh.get("ln -sf /opt/run-curl /bin/curl; ln -sf /opt/run-setsid /bin/setsid")
+        ssh.get("ln -sf /opt/run-bash /bin/bash; ln -sf bash /bin/sh")
+        facts = Anywhere(ssh).facts()
+        assert [facts[name] for name in ("hasWget", "hasCurl", "hasSetsid")] == ["n", "y", "y"]
         said = kexec_and_compare(portal, ssh)
     assert "kexec/bzImage" in said
 
@@ -106,7 +109,6 @@ def test_guest_with_curl_alone_is_kexecd_into_the_latest_release(
 def kexec_and_compare(portal: Portal, ssh: Ssh) -> str:
     ssh.get("cat > /etc/os-release", given=OS_RELEASE.encode())
     ssh.get("ip route add 198.51.100.0/24 via 10.0.2.3")
-    ssh.get("test -e /bin/bash || ln -s sh /bin/bash")
     before, boot_id = state(ssh), ssh.get("cat /proc/sys/kernel/random/boot_id")
     assert "198.51.100.0/24 via 10.0.2.3" in before["routes"]
     said = Anywhere(ssh).kexec(f"{portal.url_for_guests}/{TARBALL}")
@@ -141,19 +143,25 @@ def other_linux(record: dict[str, Any], ssh: Ssh, folder: Path) -> AbstractConte
     return Guest(machine, log=folder / "console")
 
 
-def curl() -> bytes:
-    """The curl of this machine with its libraries, as a tar archive."""
-    program = shutil.which("curl")
-    assert program
-    linked = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
-    libraries = [word for word in linked.split() if word.startswith("/")]
-    [loader] = [library for library in libraries if "/ld-linux" in library]
-    run = f'#!/bin/sh\nexec /opt/{Path(loader).name} --library-path /opt /opt/curl "$@"\n'
+def programs() -> bytes:
+    """What nixos-anywhere wants of a target and BusyBox lacks, of this machine, as a tar archive.
+
+    Each comes with its libraries and a script that starts it on them.
+    """
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", dereference=True) as tar:
-        for file in (program, *libraries):
-            tar.add(file, Path(file).name)
-        entry = tarfile.TarInfo("run-curl")
-        entry.size, entry.mode = len(run), 0o755
-        tar.addfile(entry, io.BytesIO(run.encode()))
+        for name in ("bash", "curl", "setsid"):
+            program = shutil.which(name)
+            assert program
+            linked = subprocess.run(["ldd", program], capture_output=True, text=True, check=True)
+            libraries = [word for word in linked.stdout.split() if word.startswith("/")]
+            [loader] = [library for library in libraries if "/ld-linux" in library]
+            start = f"/opt/{Path(loader).name} --library-path /opt /opt/{name}"
+            run = f'#!/bin/busybox sh\nexec {start} "$@"\n'
+            for file in (program, *libraries):
+                if Path(file).name not in tar.getnames():
+                    tar.add(file, Path(file).name)
+            entry = tarfile.TarInfo(f"run-{name}")
+            entry.size, entry.mode = len(run), 0o755
+            tar.addfile(entry, io.BytesIO(run.encode()))
     return buffer.getvalue()
