@@ -20,7 +20,12 @@ MIB = 1024  # KiB
 KEXEC = """#!/bin/sh
 echo "$*" >> /calls
 for word in "$@"; do
-    case $word in --initrd=*) cp "${word#*=}" "/loaded$(grep -c load /calls)" ;; esac
+    case $word in
+        --initrd=*)
+            cp "${word#*=}" "/loaded$(grep -c load /calls)"
+            ls -ln "${word#*=}" >> /modes
+            ;;
+    esac
 done
 case " $* " in *" $(cat /refused 2> /dev/null || echo -) "*) exit 255 ;; esac
 """

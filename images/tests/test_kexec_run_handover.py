@@ -96,6 +96,11 @@ def test_host_keys_and_machine_id_are_for_root_alone(system: RescueSystem) -> No
     assert {path.stat().st_mode & 0o077 for path in [handover, *handover.rglob("*")]} == {0}
 
 
+def test_private_keys_are_for_root_alone_while_they_wait_to_be_loaded(system: RescueSystem) -> None:
+    system.run()
+    assert system.read("modes").startswith("-rw-------")
+
+
 def test_machine_id_that_was_never_set_is_left_behind(system: RescueSystem) -> None:
     system.write("etc/machine-id", "uninitialized\n")
     system.run()

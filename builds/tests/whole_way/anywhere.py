@@ -51,7 +51,7 @@ class Anywhere:
         lines = self.ssh.get("sh", given=_FACTS.encode()).splitlines()
         return dict(line.split("=", 1) for line in lines)
 
-    def kexec(self, url: str, *, seconds: float = 150) -> str:
+    def kexec(self, url: str, *, seconds: float = 300) -> str:
         """Boot the target into the installer at a URL; what was said on the way."""
         facts = self.facts()
         assert facts["isOs"] == "Linux"
@@ -62,9 +62,8 @@ class Anywhere:
         self.ssh.get(f'mkdir -p "$HOME/kexec" && cat > {here}', given=script.encode())
         shell = "bash" if facts["hasBash"] == "y" else "sh"
         said = self.ssh.get(f"{shell} {here}")
-        # The machine answers until it boots; then it must come back under the same keys.
-        self.ssh.wait_for("kexec", 30, command="! test -e /root/kexec")
-        self.ssh.wait_for("machine after the kexec", seconds)
+        # It answers until it boots, and must come back under the same keys, with an empty /root.
+        self.ssh.wait_for("machine after the kexec", seconds, command="! test -e /root/kexec")
         assert self.facts()["isInstaller"] == "y"
         return said
 

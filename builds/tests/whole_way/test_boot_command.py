@@ -86,7 +86,7 @@ def boot(portal: Portal, *arguments: str) -> Iterator[Terminal]:
         os.close(ours)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_netboot_by_ipxe_powers_off_by_a_parameter_and_leaves_nothing(
     portal: Portal, demo: Records
 ) -> None:
@@ -95,20 +95,20 @@ def test_netboot_by_ipxe_powers_off_by_a_parameter_and_leaves_nothing(
         terminal.wait_for(r"iPXE \(bios\) loads http://10\.0\.2\.2:", 60)
         terminal.wait_for(r"accelerator: (kvm|tcg)\. ", 30)
         terminal.wait_for(r"Ctrl-\] ends the machine", 30)
-        terminal.wait_for(re.escape(f"mini image is up: x86_64-linux {version}"), 150)
+        terminal.wait_for(re.escape(f"mini image is up: x86_64-linux {version}"), 250)
         assert terminal.end(60) == 0
     assert "The machine has ended." in terminal.said
     assert processes_with(f":{portal.port}/boot/demo/") == []
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_keys_go_to_the_guest_until_the_person_leaves(portal: Portal, demo: Records) -> None:
     system = "aarch64-linux"
     [initrd] = [a for a in demo[system]["artifacts"] if a["role"] == "initrd"]
     with boot(portal, "demo", "--system", system, "--memory", "512") as terminal:
         terminal.wait_for(f"sha256 {initrd['sha256']} verified", 90)
         terminal.wait_for(r"loaded by QEMU, with 512 MiB", 30)
-        terminal.wait_for(r"mini:~# ", 150)
+        terminal.wait_for(r"mini:~# ", 250)
         terminal.type(b"echo answer-$((40 + 2))\r")
         terminal.wait_for("answer-42", 30)
         # Ctrl-C is the guest's.
@@ -123,12 +123,12 @@ def test_keys_go_to_the_guest_until_the_person_leaves(portal: Portal, demo: Reco
     assert processes_with(initrd["sha256"]) == []
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_kexec_tarball_is_booted_from_a_running_linux(portal: Portal, demo: Records) -> None:
     version = demo["x86_64-linux"]["version"]
     arguments = ("--variant", "kexec-installer", "--version", version)
     with boot(portal, "demo", *arguments, "--append", "mini.poweroff") as terminal:
-        terminal.wait_for("machine will boot into nixos", 200)
-        assert terminal.end(150) == 0
+        terminal.wait_for("machine will boot into nixos", 250)
+        assert terminal.end(250) == 0
     assert "x86_64-linux.tar.gz: OK" in terminal.said
     assert terminal.said.count(f"mini image is up: x86_64-linux {version}") == 2
