@@ -14,7 +14,7 @@ def commands(script: str, **settings: str) -> list[Command]:
     """What iPXE runs: settings are filled in line by line, before anything is split."""
     found = []
     for line in re.split(r"[\r\n]", script):
-        expanded = re.sub(r"\$\{([^{}]*)\}", lambda match: settings.get(match[1], ""), line)
+        expanded = re.sub(r"\$\{([^{}]*)\}", lambda match: settings.get(str(match[1]), ""), line)
         found += _split(expanded)
     return found
 

@@ -14,6 +14,7 @@ from builds.boot.remote import Portal, PortalError
 from builds.choices import Role, System, Variant
 from builds.storage import artifacts
 from builds.tests.downloads.conftest import Weeks
+from builds.tests.models.rows import NOW
 from conftest import free_port
 
 
@@ -51,7 +52,7 @@ def test_release_that_is_not_there_is_told_in_the_portals_words(
 
 
 def test_withdrawn_release_is_told_with_its_reason(live_server: LiveServer, weeks: Weeks) -> None:
-    weeks.first.withdraw("it eats disks", at=weeks.first.published_at)
+    weeks.first.withdraw("it eats disks", at=NOW)
     assert "it eats disks" in refusal(live_server, "demo", "--version", "1.0")
 
 
