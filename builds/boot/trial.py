@@ -18,6 +18,8 @@ LINUX = "demo"
 
 LINUX_IS_UP = r"mini image is up: "
 _MIB = 1024 * 1024
+# Its shell is there before its address is.
+_ONLINE = "for i in $(seq 60); do ip route | grep -q ^default && break; sleep 1; done"
 _ROLES = {
     Variant.NETBOOT: Role.KERNEL,
     Variant.ISO: Role.ISO,
@@ -114,7 +116,7 @@ def _kexec(wish: Wish, machine: Machine, file: RemoteFile, fetch: Fetch) -> Tria
     name, url = file.name, f"{wish.portal.url_for_guests}/{quote(file.path)}"
     verified = f"wget {url} && echo '{file.sha256}  {name}' | sha256sum -c"
     run = f"sh {name}" if file.role == Role.BUNDLE else f"tar -xzf {name} && kexec/run"
-    typed = f"cd /root && {verified} && {run} --append '{params}'\n"
+    typed = f"{_ONLINE}; cd /root && {verified} && {run} --append '{params}'\n"
     return Trial(direct, f"{linux} runs, and kexecs into {wish.release}", LINUX_IS_UP, typed)
 
 
