@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from conftest import free_port
 from deploy.guards import ROOT, Address
-from deploy.run import Services
+from deploy.run import LONG, SHORT, Services
 
 NGINX = """
 daemon off; worker_processes 2; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
@@ -62,11 +62,12 @@ def running(
 
 @contextmanager
 def redis_and_worker(folder: Path) -> Iterator[None]:
-    """The embedded Redis and the worker, as `make run` starts them."""
+    """The embedded Redis and the workers, as `make run` starts them."""
     services = Services(sys.executable, Path(os.environ["DATA_DIR"]), Address("127.0.0.1", 1))
     with (
         running(services.redis().command, folder / "redis.log"),
-        running(services.worker().command, folder / "worker.log"),
+        running(services.worker("worker", LONG).command, folder / "worker.log"),
+        running(services.worker("default", SHORT).command, folder / "default.log"),
     ):
         _wait(lambda: b"ready" in (folder / "worker.log").read_bytes() or _worker_is_there())
         yield

@@ -57,6 +57,16 @@ class Role(models.TextChoices):
     ISO = "iso", "ISO"
 
 
+class Console(models.TextChoices):
+    """Where a machine shows its boot and has a shell, in the words of the kernel's console=."""
+
+    SCREEN = "tty0", "the screen"
+    FIRST_SERIAL = "ttyS0,115200", "first serial port, of a PC"
+    SECOND_SERIAL = "ttyS1,115200", "second serial port, of a PC; often the remote console"
+    FIRST_ARM_SERIAL = "ttyAMA0,115200", "first serial port, of an ARM machine"
+    VIRTUAL = "hvc0", "console of a virtual machine"
+
+
 class Stage(models.TextChoices):
     """Where a running build is."""
 

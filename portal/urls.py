@@ -11,6 +11,7 @@ urlpatterns = [
     path("readyz", readyz, name="readyz"),
     path("admin/", admin.site.urls),
     path("api/v1/", api.urls),
+    path("", include("builds.boot.urls")),
     path("", include("builds.downloads.urls")),
     path("", include("builds.web.urls")),
 ]

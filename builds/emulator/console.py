@@ -6,6 +6,7 @@ import re
 import socket
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,12 +18,19 @@ _CHUNK = 16 * 1024
 class Console:
     """The serial port of a running guest, read by a thread of its own.
 
-    The newest 256 KiB are held; a file, where one is given, gets the first 16 MiB.
+    The newest 256 KiB are held; a file, where one is given, gets the first 16 MiB, and `echo`
+    every piece as it comes.
     """
 
-    def __init__(self, stream: socket.socket, file: Path | None = None) -> None:
+    def __init__(
+        self,
+        stream: socket.socket,
+        file: Path | None = None,
+        echo: Callable[[bytes], object] | None = None,
+    ) -> None:
         self._stream = stream
         self._file = file
+        self._echo = echo
         self._news = threading.Condition()
         self._tail = bytearray()
         self._searched = 0
@@ -54,9 +62,9 @@ class Console:
                     return None
                 self._news.wait(left)
 
-    def send(self, text: str) -> None:
+    def send(self, text: str | bytes) -> None:
         """Type something."""
-        self._stream.sendall(text.encode())
+        self._stream.sendall(text if isinstance(text, bytes) else text.encode())
 
     def close(self) -> None:
         """Read what is left, then let go. The guest must have ended."""
@@ -76,6 +84,8 @@ class Console:
             if file and written < FILE_LIMIT:
                 written += file.write(chunk[: FILE_LIMIT - written])
                 file.flush()
+            if self._echo:
+                self._echo(chunk)
             self._keep(chunk)
         with self._news:
             self.closed = True

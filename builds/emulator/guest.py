@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -30,16 +31,23 @@ class GuestEndedError(GuestError):
 class Guest:
     """A running machine; leaving the block ends it and everything that it started.
 
-    `log` is a file that gets the console's output. The kernel ends QEMU when the thread that
-    entered the block ends. Raises GuestError on entering where QEMU is missing or can't start.
+    `log` is a file that gets the console's output, `echo` gets each piece of it. The kernel ends
+    QEMU when the thread that entered the block ends. Raises GuestError on entering where QEMU is
+    missing or can't start.
     """
 
     def __init__(
-        self, machine: Machine, *, log: Path | None = None, using: Accelerator | None = None
+        self,
+        machine: Machine,
+        *,
+        log: Path | None = None,
+        using: Accelerator | None = None,
+        echo: Callable[[bytes], object] | None = None,
     ) -> None:
         self.machine = machine
         self.accelerator = using or accelerator(machine.system, machine.kernel)
         self._log = log
+        self._echo = echo
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -82,7 +90,7 @@ class Guest:
             raise GuestEndedError(f"The guest ended before its console said {pattern!r}.")
         raise TimeoutError(f"The console did not say {pattern!r} within {timeout:g} seconds.")
 
-    def send(self, text: str) -> None:
+    def send(self, text: str | bytes) -> None:
         """Type on the serial console; a line needs its own end. Raises GuestEndedError."""
         try:
             self._console.send(text)
@@ -114,7 +122,7 @@ class Guest:
             raise GuestError(_missing(missing)) from missing
         console_inside.close()
         monitor_inside.close()
-        self._console = Console(console, self._log)
+        self._console = Console(console, self._log, self._echo)
         opening.callback(self._console.close)
         opening.callback(_end, self._process)
         try:

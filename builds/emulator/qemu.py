@@ -16,6 +16,10 @@ _AAVMF = ("/usr/share/qemu-efi-aarch64/QEMU_EFI.fd", "/usr/share/AAVMF/AAVMF_COD
 _IPXE_EFI = ("/usr/lib/ipxe/ipxe.efi", "/usr/share/ipxe/ipxe.efi")
 
 
+# Bytes, with the one that ends it (RFC 951).
+_BOOTP_FILE_FIELD = 128
+
+
 class FirmwareMissingError(Exception):
     """A firmware file that the machine needs is not installed; the message names its package."""
 
@@ -47,7 +51,7 @@ def command(
         *_firmware(machine, folder),
         *_boot(machine),
         *_drives(machine),
-        *_network(machine),
+        *_network(machine, folder),
     ]
 
 
@@ -109,12 +113,12 @@ def _drives(machine: Machine) -> Iterator[str]:
             yield from ("-device", "ide-cd,drive=cd")
 
 
-def _network(machine: Machine) -> Iterator[str]:
+def _network(machine: Machine, folder: Path) -> Iterator[str]:
     settings = ["user", "id=net"]
     if machine.isolated:
         settings.append("restrict=on")
     if machine.bootfile:
-        settings.append(f"bootfile={_value(machine.bootfile)}")
+        settings += _bootfile(machine.bootfile, folder)
     settings += [
         f"hostfwd=tcp:127.0.0.1:{forward.host_port}-:{forward.guest_port}"
         for forward in machine.forwards
@@ -123,6 +127,18 @@ def _network(machine: Machine) -> Iterator[str]:
     # UEFI starts iPXE from its own disk; the card's ROM would start another.
     rom = ",romfile=" if machine.firmware == Firmware.UEFI else ""
     yield from ("-device", f"virtio-net-pci,netdev=net{rom}")
+
+
+def _bootfile(url: str, folder: Path) -> Iterator[str]:
+    """The URL as DHCP's own field, or a script beside it that goes on to a longer one."""
+    if len(url) < _BOOTP_FILE_FIELD:
+        yield f"bootfile={_value(url)}"
+        return
+    served = folder / "tftp"
+    served.mkdir()
+    (served / "chain.ipxe").write_text(f"#!ipxe\nchain --autofree {url}\n")
+    yield f"tftp={_value(served)}"
+    yield "bootfile=chain.ipxe"
 
 
 def _value(text: Path | str) -> str:

@@ -20,8 +20,12 @@ class Monitor:
         stream.settimeout(_PATIENCE)
         self._stream = stream
         self._lines = stream.makefile("rb")
-        self._next("QMP")
-        self.execute("qmp_capabilities")
+        try:
+            self._next("QMP")
+            self.execute("qmp_capabilities")
+        except MonitorError:
+            self.close()
+            raise
 
     def execute(self, command: str, **arguments: object) -> Any:
         """Run one command; gives what it returns. Raises MonitorError where QEMU refuses."""

@@ -151,18 +151,25 @@ def boot_script(release: Release, *, moving: bool) -> bytes | None:
     files, the immutable one beside them. So no host is named, and a kernel never meets another
     week's initrd.
     """
+    netboot = netboot_of(release)
+    if netboot is None:
+        return None
+    folder = f"{release.version}/" if moving else ""
+    context = {"release": release, "folder": folder, **netboot}
+    return render_to_string("boot/netboot.ipxe", context).encode()
+
+
+def netboot_of(release: Release) -> dict[str, str] | None:
+    """Of a release's netboot, the names of `kernel` and `initrd` and the kernel's `params`.
+
+    None where it has no netboot.
+    """
     by_role = {artifact.role: artifact for artifact in release.artifacts.all()}
     kernel, initrd = by_role.get(Role.KERNEL), by_role.get(Role.INITRD)
     if kernel is None or initrd is None:
         return None
-    context = {
-        "release": release,
-        "folder": f"{release.version}/" if moving else "",
-        "kernel": kernel.name,
-        "initrd": initrd.name,
-        "params": kernel.build.kernel_params if kernel.build else "",
-    }
-    return render_to_string("boot/netboot.ipxe", context).encode()
+    params = kernel.build.kernel_params if kernel.build else ""
+    return {"kernel": kernel.name, "initrd": initrd.name, "params": params}
 
 
 def moving_files(channel: str) -> dict[str, bytes]:

@@ -22,6 +22,7 @@ let
       };
     }
     .${system};
+  minRamMib = 192;
   kernelVersion = builtins.head (builtins.match "linux-image-(.*)" pinned.kernel);
 
   # The builder program is BusyBox, with a shell and every tool that the scripts call.
@@ -99,7 +100,7 @@ let
         imageJson = builtins.toJSON {
           inherit version;
           kernel_version = kernelVersion;
-          min_ram_mib = 192;
+          min_ram_mib = minRamMib;
         };
         targetSystem = system;
       }
@@ -113,6 +114,7 @@ rec {
 
   kexec-installer = variant "kexec-installer" ./pack/kexec-installer.sh {
     inherit (pinned.programs.kexec) libraries;
+    inherit minRamMib;
     busybox = inputs.busybox system;
     packages = inputs.packages system pinned.programs.kexec.packages;
     inherit tools;

@@ -150,6 +150,39 @@ def test_card_with_ipv6_alone_still_asks_for_ipv4(machine: Machine) -> None:
     assert "DHCP=ipv4" in machine.card()
 
 
+def kernel_line(machine: Machine, words: str) -> None:
+    (machine.root / "proc/sys/kernel").mkdir(parents=True)
+    (machine.root / "proc/cmdline").write_text(f"{words}\n")
+
+
+def test_address_for_any_card_goes_to_the_one_that_was_booted_from(machine: Machine) -> None:
+    kernel_line(machine, "init=/init BOOTIF=01-52-54-00-AB-cd-56 quiet")
+    machine.hand_over("network", "address any 192.0.2.5/24\ngateway any 192.0.2.1\n")
+    assert machine.restore() == ""
+    lines = machine.card("any")
+    assert lines[:2] == ["[Match]", "MACAddress=52:54:00:ab:cd:56"]
+    assert "Address=192.0.2.5/24" in lines
+    assert "Gateway=192.0.2.1" in lines
+
+
+def test_address_for_any_card_is_for_wired_ones_where_no_loader_says_more(machine: Machine) -> None:
+    kernel_line(machine, "init=/init quiet")
+    machine.hand_over("network", "address any 192.0.2.5/24\n")
+    machine.restore()
+    assert machine.card("any")[:3] == ["[Match]", "Type=ether", "Kind=!*"]
+
+
+def test_hostname_is_the_kernels_and_the_files(machine: Machine) -> None:
+    kernel_line(machine, "init=/init")
+    (machine.root / "etc").mkdir()
+    (machine.root / "etc/hostname").symlink_to("static/hostname")
+    machine.hand_over("hostname", "rescue-7\n")
+    assert machine.restore() == ""
+    assert machine.text("proc/sys/kernel/hostname") == "rescue-7\n"
+    assert machine.text("etc/hostname") == "rescue-7\n"
+    assert machine.mode("etc/hostname") == "644"
+
+
 def test_point_to_point_address_gets_its_length(machine: Machine) -> None:
     machine.hand_over("network", f"address {CARD} 192.0.2.5\naddress {CARD} 2001:db8::5\n")
     machine.restore()

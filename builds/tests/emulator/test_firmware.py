@@ -55,13 +55,16 @@ def test_ipxe_of_the_network_card_boots_over_http(served: tuple[Path, str]) -> N
 
 
 def test_ipxe_under_uefi_runs_a_script_over_http(served: tuple[Path, str]) -> None:
+    """Its address is longer than DHCP's field for it."""
     folder, url = served
-    (folder / "boot.ipxe").write_text("#!ipxe\necho booted under ${platform}\n")
+    script = folder / ("long/" * 30) / "boot.ipxe"
+    script.parent.mkdir(parents=True)
+    script.write_text("#!ipxe\necho booted under ${platform}\n")
     machine = Machine(
         System.X86_64,
         memory=256,
         firmware=Firmware.UEFI,
-        bootfile=f"{url}/boot.ipxe",
+        bootfile=f"{url}/{script.relative_to(folder)}",
         isolated=False,
     )
     result = boot(machine, "booted under efi", timeout=90, using=TCG)

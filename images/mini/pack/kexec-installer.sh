@@ -11,7 +11,7 @@ set -eu
 
 mkdir -p tree/kexec/lib "$out/nix-support"
 cd tree
-sed "s|@kernelParams@|$kernelParams|" "$run" > kexec/run
+sed "s|@kernelParams@|$kernelParams|; s|@minRamMib@|$minRamMib|" "$run" > kexec/run
 cp "$wrapper" kexec/kexec
 cp "$busybox" kexec/ip
 cp "$kernel/kernel" kexec/bzImage

@@ -12,10 +12,18 @@ handover=$1 root=$2
 networks=$root/run/systemd/network
 
 main() {
+    [ ! -s "$handover/hostname" ] || hostname
     authorized_keys
     openssh_host_keys
     dropbear_host_keys
     [ ! -s "$handover/network" ] || network
+}
+
+# For the kernel, and for who asks hostnamed; /etc/hostname is a link into the store.
+hostname() {
+    cat "$handover/hostname" > "$root/proc/sys/kernel/hostname"
+    rm -f "$root/etc/hostname"
+    install_file 644 "$handover/hostname" "$root/etc/hostname"
 }
 
 authorized_keys() {
@@ -92,7 +100,7 @@ cards() {
 
 write_card() {
     addresses=$(values address "$1")
-    printf '[Match]\nMACAddress=%s\n\n[Network]\n' "$1"
+    printf '[Match]\n%s\n\n[Network]\n' "$(match "$1")"
     # A card with an IPv4 address of its own asks for no other.
     case $addresses in
         *.*) echo 'DHCP=no' ;;
@@ -108,6 +116,19 @@ write_card() {
     values route "$1" | while read -r target gateway; do
         route "$gateway" "$target"
     done
+}
+
+# What is for any card is for the one that the machine has booted from, where the boot loader says
+# it (BOOTIF=01-52-54-00-12-34-56), or else for whichever cards there are: networkd knows no first.
+match() {
+    mac=$1
+    if [ "$mac" = any ]; then
+        mac=$(sed -n 's/.*BOOTIF=01-\([0-9A-Fa-f-]*\).*/\1/p' "$root/proc/cmdline" | tr A-F- a-f:)
+    fi
+    case $mac in
+        '') printf 'Type=ether\nKind=!*\n' ;;
+        *) echo "MACAddress=$mac" ;;
+    esac
 }
 
 # A point-to-point address comes without its length.

@@ -13,6 +13,9 @@ rec {
   kernelFile = "${config.system.build.kernel}/${config.system.boot.loader.kernelFile}";
   kernelName = (if system == "x86_64-linux" then "bzImage-" else "Image-") + system;
   kernelParams = "init=${init} ${toString config.boot.kernelParams}";
+  # What nixos-images measured for an initrd with the whole store in it: the kernel holds it twice
+  # while it unpacks.
+  minRamMib = 2560;
   initrdFile = "${config.system.build.netbootRamdisk}/initrd";
 
   # A derivation whose script lays out files in $out and lists each with `product ROLE FILE`.
@@ -25,9 +28,8 @@ rec {
           imageJson = builtins.toJSON {
             inherit version;
             kernel_version = kernel.modDirVersion or kernel.version;
-            # What nixos-images measured for an initrd with the whole store in it: the kernel holds
-            # it twice while it unpacks. The ISO reads its store from the medium.
-            min_ram_mib = if variant == "iso" then 1024 else 2560;
+            # The ISO reads its store from the medium.
+            min_ram_mib = if variant == "iso" then 1024 else minRamMib;
           };
         }
         // attributes

@@ -27,7 +27,9 @@ facts.output variant
 
     # The mini image has the same one.
     run =
-      builtins.replaceStrings [ "@kernelParams@" ] [ facts.kernelParams ]
+      builtins.replaceStrings
+        [ "@kernelParams@" "@minRamMib@" ]
+        [ facts.kernelParams (toString facts.minRamMib) ]
         (builtins.readFile ../../kexec/run);
     kexec = "${programs.kexec}/bin/kexec";
     ip = "${programs.ip}/bin/ip";

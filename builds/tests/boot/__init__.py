@@ -1,0 +1,1 @@
+"""Tests of boot options, and of what is composed from them."""
