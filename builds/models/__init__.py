@@ -1,6 +1,8 @@
 """The rows: what is built, kept and told; a module each, its QuerySet beside its model."""
 
+from builds.models.actor import FIRST_START, PORTAL, SCHEDULE, Actor
 from builds.models.artifact import Artifact
+from builds.models.audit import AppendOnly, AuditEntry, AuditTip
 from builds.models.build import MOST_ATTEMPTS, Build, pause
 from builds.models.channel import Channel, Target
 from builds.models.check import Check
@@ -15,9 +17,16 @@ from builds.models.subscription import Subscription
 from builds.models.worker import Worker
 
 __all__ = [
+    "FIRST_START",
     "MOST_ATTEMPTS",
+    "PORTAL",
+    "SCHEDULE",
+    "Actor",
+    "AppendOnly",
     "Artifact",
     "Attempt",
+    "AuditEntry",
+    "AuditTip",
     "Build",
     "Channel",
     "Check",

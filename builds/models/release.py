@@ -14,7 +14,7 @@ from django.db.models.functions import Least
 from django.urls import reverse
 
 from builds import storage
-from builds.choices import BuildStatus, EventKind, ReleaseStatus, System, Trigger, Urgency
+from builds.choices import Act, BuildStatus, EventKind, ReleaseStatus, System, Trigger, Urgency
 from builds.models.channel import Channel
 from builds.models.head import Head
 from builds.models.lease import Leased, is_free, lease_end
@@ -92,6 +92,7 @@ class Release(Leased, Retained):
     class Meta:
         ordering = ["-created_at", "-pk"]
         get_latest_by = "created_at"
+        permissions = Act.permissions()
         indexes = [
             models.Index(fields=["channel", "system", "status", "-published_at"]),
             models.Index(fields=["channel", "version"]),
