@@ -103,7 +103,7 @@ class Migration(migrations.Migration):
                 (
                     "kind",
                     models.CharField(
-                        help_text="What it was done to: a release, a build.", max_length=40
+                        help_text="What it was done to: a release, a build.", max_length=100
                     ),
                 ),
                 ("row", models.BigIntegerField(blank=True, null=True)),

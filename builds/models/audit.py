@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
@@ -20,10 +21,26 @@ from builds.request_id import current_request_id
 
 GENESIS = "0" * 64
 DIGEST = r"\A[0-9a-f]{64}\Z"
+# What an entry's digest covers, beside its time.
+_SAID = (
+    *("number", "who", "user_pk", "act", "kind", "row", "what", "channel", "system"),
+    *("reason", "request", "previous"),
+)
 
 
 class AppendOnly(Exception):
     """Somebody tried to change or remove what was recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What was acted on, in words that outlive the row: its kind, key, name, channel, system."""
+
+    kind: str
+    row: int | None
+    what: str
+    channel: str = ""
+    system: str = ""
 
 
 class AuditQuerySet(models.QuerySet["AuditEntry"]):
@@ -42,13 +59,14 @@ class AuditQuerySet(models.QuerySet["AuditEntry"]):
         return self.filter(channel=channel)
 
     def record(
-        self, act: Act, row: Model, *, by: Actor, at: datetime, reason: str = ""
+        self, act: Act, row: Model | Subject, *, by: Actor, at: datetime, reason: str = ""
     ) -> AuditEntry:
         """Add an entry; call it last in the transaction of the act itself.
 
         The chain is locked from here to the end of that transaction, so that no other one can
         follow the same entry.
         """
+        subject = row if isinstance(row, Subject) else subject_of(row)
         with transaction.atomic(using=self.db):
             tip, _ = AuditTip.objects.select_for_update().get_or_create(pk=AuditTip.ONLY)
             entry = AuditEntry(
@@ -57,10 +75,14 @@ class AuditQuerySet(models.QuerySet["AuditEntry"]):
                 who=by.name[:200],
                 user_pk=by.user_pk,
                 act=act,
+                kind=subject.kind,
+                row=subject.row,
+                what=subject.what[:300],
+                channel=subject.channel,
+                system=subject.system,
                 reason=reason,
                 request=current_request_id(),
                 previous=tip.digest,
-                **_subject(row),
             )
             entry.digest = entry.content_digest()
             entry.save(force_insert=True, using=self.db)
@@ -112,7 +134,7 @@ class AuditEntry(models.Model):
     who = models.CharField(max_length=200, help_text="A user's name, or what else acts.")
     user_pk = models.BigIntegerField(null=True, blank=True)
     act = models.CharField(max_length=20, choices=Act)
-    kind = models.CharField(max_length=40, help_text="What it was done to: a release, a build.")
+    kind = models.CharField(max_length=100, help_text="What it was done to: a release, a build.")
     row = models.BigIntegerField(null=True, blank=True)
     what = models.CharField(max_length=300, help_text="The name that it had then.")
     channel = models.CharField(max_length=63, blank=True)
@@ -158,23 +180,7 @@ class AuditEntry(models.Model):
 
     def content(self) -> bytes:
         """The canonical bytes of all that it says, the digest of the one before it included."""
-        said = {
-            name: getattr(self, name)
-            for name in [
-                "number",
-                "who",
-                "user_pk",
-                "act",
-                "kind",
-                "row",
-                "what",
-                "channel",
-                "system",
-                "reason",
-                "request",
-                "previous",
-            ]
-        }
+        said = {name: getattr(self, name) for name in _SAID}
         said["at"] = self.at.astimezone(UTC).isoformat(timespec="microseconds")
         text = json.dumps(said, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         return text.encode()
@@ -201,14 +207,11 @@ class AuditTip(models.Model):
         return f"entry {self.number}, {self.digest}"
 
 
-def _subject(row: Model) -> dict[str, Any]:
+def subject_of(row: Model) -> Subject:
     """What an entry says of the row that was acted on."""
+    kind = str(row._meta.verbose_name)  # noqa: SLF001 - the public part of Django's models
     release = row.release if isinstance(row, Build) else row
-    named: dict[str, Any] = {}
-    if isinstance(release, Release):
-        named = {"channel": release.channel.name, "system": release.system}
-    elif isinstance(row, Channel):
-        named = {"channel": row.name}
-    kind = str(row._meta.verbose_name)
     what = f"{row.release} {row.variant}" if isinstance(row, Build) else str(row)
-    return {"kind": kind, "row": row.pk, "what": what[:300], **named}
+    if isinstance(release, Release):
+        return Subject(kind, row.pk, what, release.channel.name, release.system)
+    return Subject(kind, row.pk, what, row.name if isinstance(row, Channel) else "")
