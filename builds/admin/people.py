@@ -7,6 +7,7 @@ from typing import Any, cast
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.utils import timezone
@@ -17,7 +18,7 @@ from builds.models import Actor, give_standing, standing_of
 admin.site.unregister(User)
 
 
-class PersonForm(forms.ModelForm[User]):
+class PersonForm(UserChangeForm[User]):
     """A user with the one choice."""
 
     standing = forms.ChoiceField(
