@@ -169,10 +169,8 @@ class Environment:
             return None
         parts = urlsplit(issuer)
         is_local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
-        if (
-            not parts.hostname
-            or (parts.scheme != "https"
-            and not (is_local and parts.scheme == "http"))
+        if not parts.hostname or (
+            parts.scheme != "https" and not (is_local and parts.scheme == "http")
         ):
             raise BadSetting("OIDC_ISSUER", f"wants https://host, not {issuer!r}")
         client = {name: self.text(name) for name in ("OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET")}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyotp
@@ -101,7 +100,7 @@ def test_guesses_are_counted_in_redis_by_all_processes_together(
         each.close()
     sign_in(client)
     assert not is_in(client)
-    assert any("login_failed" in key.decode() for key in cache._cache.get_client().keys())  # type: ignore[attr-defined]
+    assert any("login_failed" in key.decode() for key in cache._cache.get_client().scan_iter())  # type: ignore[attr-defined]
     cache.clear()
     sign_in(client)
     assert is_in(client)
@@ -340,8 +339,7 @@ def test_pages_of_accounts_keep_to_the_policy_and_our_look(client: Client) -> No
 
 
 @pytest.fixture(autouse=True)
-def _near_no_edge() -> Iterator[None]:
+def _near_no_edge() -> None:
     """A code that is made in one half minute and shown in the next would be another one."""
     while time.time() % 30 > 28:
         time.sleep(0.1)
-    yield

@@ -1,4 +1,4 @@
-"""Passkeys in a real Chromium with a virtual authenticator, under the policy without inline code."""
+"""Passkeys in a real Chromium with a virtual authenticator, under the strict policy."""
 
 from __future__ import annotations
 

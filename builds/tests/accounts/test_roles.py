@@ -74,7 +74,8 @@ def kept() -> Release:
 
 
 # The act, its page, a row on which it can be done, and who may.
-MATRIX: list[tuple[Act, str, Callable[[], Channel | Build | Release], tuple[str, ...]]] = [
+Case = tuple[Act, str, Callable[[], Channel | Build | Release], tuple[str, ...]]
+MATRIX: list[Case] = [
     (Act.TRIGGER, "trigger", channel, OPERATORS),
     (Act.CANCEL, "build-cancel", BuildFactory, OPERATORS),
     (Act.CANCEL, "release-cancel", lambda: ReleaseFactory(pinned=True), OPERATORS),
@@ -89,15 +90,11 @@ MATRIX: list[tuple[Act, str, Callable[[], Channel | Build | Release], tuple[str,
 
 
 @pytest.mark.parametrize("who", ANYBODY)
-@pytest.mark.parametrize(("act", "name", "make", "allowed"), MATRIX, ids=[row[1] for row in MATRIX])
+@pytest.mark.parametrize("case", MATRIX, ids=[case[1] for case in MATRIX])
 def test_act_is_done_by_those_who_may_and_by_nobody_else(
-    client: Client,
-    act: Act,
-    name: str,
-    make: Callable[[], Channel | Build | Release],
-    allowed: tuple[str, ...],
-    who: str,
+    client: Client, case: Case, who: str
 ) -> None:
+    act, name, make, allowed = case
     row = make()
     url = reverse(name, args=[row.name if isinstance(row, Channel) else row.pk])
     signed_in(client, who)
@@ -237,5 +234,5 @@ def test_table_in_the_docs_says_the_same() -> None:
     text = Path(settings.BASE_DIR, "docs", "roles.md").read_text()
     for act in Act.on_releases():
         allowed = next(row[3] for row in MATRIX if row[0] is act)
-        marks = ["yes" if who in allowed else "–" for who in ("viewer", "operator", "admin")]
+        marks = ["yes" if who in allowed else "no" for who in ("viewer", "operator", "admin")]
         assert f"| {act.value.replace('-', ' ')} | {' | '.join(marks)} |" in text
