@@ -79,8 +79,8 @@ def _open_the_trail(cursor: Any) -> list[str]:
     return [statement for _, statement in found]
 
 
-_flush = TransactionTestCase._fixture_teardown  # noqa: SLF001 - Django has no hook for it
-TransactionTestCase._fixture_teardown = _flush_the_trail_too  # type: ignore[method-assign]  # noqa: SLF001
+_flush: Any = TransactionTestCase._fixture_teardown  # type: ignore[attr-defined]  # noqa: SLF001 - Django has no hook for it
+TransactionTestCase._fixture_teardown = _flush_the_trail_too  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def free_port() -> int:

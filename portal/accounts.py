@@ -33,10 +33,11 @@ logger = logging.getLogger(__name__)
 def login(request: HttpRequest) -> HttpResponse:
     """Sign in; nobody gets in while the guesses can't be counted."""
     try:
-        return views.login(request)
+        response: HttpResponse = views.login(request)
     except RedisError as error:
         logger.error("nobody can sign in: Redis does not answer: %s", error)  # noqa: TRY400
         return render(request, "account/away.html", status=503)
+    return response
 
 
 class LoginForm(AllauthLoginForm):  # type: ignore[misc]
@@ -111,18 +112,17 @@ def _standing(sociallogin: Any) -> Standing | None:
     oidc = settings.OIDC
     if oidc is None:
         return None
-    data = sociallogin.account.extra_data
-    said = next(
-        (
-            part[oidc.claim]
-            for part in (data.get("id_token"), data.get("userinfo"), data)
-            if isinstance(part, dict) and oidc.claim in part
-        ),
-        [],
-    )
-    values = {said} if isinstance(said, str) else {str(value) for value in said}
+    said = _claim(sociallogin.account.extra_data, oidc.claim)
+    values = [said] if isinstance(said, str) else [str(value) for value in said]
     given = {oidc.roles[value] for value in values if value in oidc.roles}
     return next((each for each in reversed(Standing) if each in given), None)
+
+
+def _claim(data: dict[str, Any], name: str) -> Any:
+    """A claim from where an issuer may put it; empty where it is nowhere."""
+    parts = (data.get("id_token"), data.get("userinfo"), data)
+    found = (part[name] for part in parts if isinstance(part, dict) and name in part)
+    return next(found, [])
 
 
 def _seals() -> MultiFernet:

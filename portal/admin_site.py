@@ -29,7 +29,7 @@ class PortalAdminSite(AdminSite):
         """Whether this user may see anything of it."""
         return super().has_permission(request) and not must_add_factor(request.user)
 
-    def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:  # type: ignore[override]
+    def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Lead to where one signs in, or to where a second factor is set up."""
         home = reverse("admin:index", current_app=self.name)
         wanted = request.GET.get(REDIRECT_FIELD_NAME, home)
@@ -45,6 +45,8 @@ class PortalAdminSite(AdminSite):
             raise PermissionDenied
         return redirect(wanted if is_ours else home)
 
-    def password_change(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    def password_change(  # type: ignore[override]
+        self, request: HttpRequest, extra_context: Any = None
+    ) -> HttpResponse:
         """Lead to the one page where a password is changed."""
         return redirect("account_change_password")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models.signals import post_save
 from django.dispatch import receiver
@@ -41,7 +43,7 @@ def record_edit(instance: LogEntry, *, created: bool, **_signal: Any) -> None:
         AuditEntry.objects.record(
             _ACTS[instance.action_flag],
             _subject(instance),
-            by=Actor.of(instance.user),
+            by=Actor.of(cast("User", instance.user)),
             at=instance.action_time,
             reason=instance.get_change_message(),
         )
@@ -53,5 +55,6 @@ def _subject(entry: LogEntry) -> Subject:
         row = entry.get_edited_object()
     except ObjectDoesNotExist:
         key = int(entry.object_id) if str(entry.object_id).isdecimal() else None
-        return Subject(entry.content_type.name, key, entry.object_repr)
+        kind = cast("ContentType", entry.content_type).name
+        return Subject(kind, key, entry.object_repr)
     return subject_of(row)

@@ -92,7 +92,7 @@ class Release(Leased, Retained):
     class Meta:
         ordering = ["-created_at", "-pk"]
         get_latest_by = "created_at"
-        permissions = Act.permissions()
+        permissions = tuple(Act.permissions())
         indexes = [
             models.Index(fields=["channel", "system", "status", "-published_at"]),
             models.Index(fields=["channel", "version"]),
