@@ -6,6 +6,7 @@ from typing import Any
 
 from django import template
 from django.conf import settings
+from django.urls import reverse
 
 from builds.models import Build, Channel, Release, standing_of
 from builds.web.access import MAY_READ_TRAIL, changes_things, has_factor
@@ -19,6 +20,8 @@ def who(context: dict[str, Any]) -> dict[str, Any]:
     """The line that says who is signed in and as what, or leads to signing in: {% who %}."""
     user = _user(context)
     path = context["request"].get_full_path() if "request" in context else "/"
+    if path.startswith(reverse("account_login")):
+        path = "/"
     if user is None:
         return {"path": path}
     return {

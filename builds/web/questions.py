@@ -159,4 +159,4 @@ def _head_after(release: Release) -> str:
     before = pipeline.head_without(release)
     if before is None:
         return f"No other release of {name} is published: none is left to download."
-    return f"The latest of {name} is {before.version} again, as before it."
+    return f"The latest of {name} becomes {before.version} again."

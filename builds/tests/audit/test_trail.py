@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 from django.core.management import call_command
@@ -148,11 +149,12 @@ def test_rows_refuse_to_be_changed_or_removed() -> None:
         entry.save()
     with pytest.raises(AppendOnly):
         entry.delete()
+    entries_now = AuditEntry.objects.all()
     for act in (
-        lambda: AuditEntry.objects.update(reason="another"),
-        lambda: AuditEntry.objects.all().delete(),
-        lambda: AuditEntry.objects.bulk_create([AuditEntry()]),
-        lambda: AuditEntry.objects.bulk_update([entry], ["reason"]),
+        partial(entries_now.update, reason="another"),
+        entries_now.delete,
+        partial(entries_now.bulk_create, [AuditEntry()]),
+        partial(entries_now.bulk_update, [entry], ["reason"]),
     ):
         with pytest.raises(AppendOnly):
             act()

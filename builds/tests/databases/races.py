@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.db import connection
@@ -12,7 +13,7 @@ from django.utils import timezone
 
 from builds import pipeline
 from builds.choices import Act, ReleaseStatus
-from builds.models import Actor, AuditEntry, Head, NotAllowed, Release
+from builds.models import Actor, AuditEntry, Build, Head, NotAllowed, Release
 from builds.tests.factories import BuildFactory
 from builds.tests.models.rows import channel, published
 
@@ -82,19 +83,20 @@ def test_acts_at_the_same_moment_do_not_fork_the_trail() -> None:
     assert list(AuditEntry.objects.faults()) == []
 
 
+def cancels(row: Build | Release) -> bool:
+    try:
+        pipeline.cancel(row, "Not today.", by=None, at=NOW)
+    except NotAllowed:
+        return False
+    return True
+
+
 def test_cancelling_a_build_and_its_release_at_once_does_both_without_a_deadlock() -> None:
     for _ in range(10):
         build = BuildFactory()
         release = Release.objects.get(pk=build.release_id)
 
-        def cancel(row: object) -> bool:
-            try:
-                pipeline.cancel(row, "Not today.", by=None, at=NOW)  # type: ignore[arg-type]
-            except NotAllowed:
-                return False
-            return True
-
-        answers = both(lambda row=build: cancel(row), lambda row=release: cancel(row))
+        answers = both(partial(cancels, build), partial(cancels, release))
         assert sorted(map(str, answers)) in (["False", "True"], ["True", "True"]), answers
         release.refresh_from_db()
         assert release.status == ReleaseStatus.CANCELLED

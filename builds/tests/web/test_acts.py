@@ -200,7 +200,7 @@ def test_page_that_asks_says_what_becomes_the_latest(as_admin: Client) -> None:
     old = ReleaseFactory(channel=channel, published=True)
     new = ReleaseFactory(channel=channel, published=True)
     asks = text_of(as_admin.get(reverse("release-withdraw", args=[new.pk])))
-    assert f"The latest of demo for x86_64-linux is {old.version} again" in asks
+    assert f"The latest of demo for x86_64-linux becomes {old.version} again." in asks
     assert "answer 410" in asks
     asks = text_of(as_admin.get(reverse("release-withdraw", args=[old.pk])))
     assert f"The latest of demo for x86_64-linux stays {new.version}." in asks
