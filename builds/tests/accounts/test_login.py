@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -343,3 +346,28 @@ def _near_no_edge() -> None:
     """A code that is made in one half minute and shown in the next would be another one."""
     while time.time() % 30 > 28:
         time.sleep(0.1)
+
+
+def test_cookies_under_https_are_taken_from_this_host_alone(tmp_path: Path) -> None:
+    said = subprocess.run(
+        [
+            *(sys.executable, "-c"),
+            "from django.conf import settings as s\n"
+            "print(s.SESSION_COOKIE_NAME, s.SESSION_COOKIE_SECURE, s.CSRF_COOKIE_NAME,"
+            " s.CSRF_COOKIE_SECURE, s.SESSION_COOKIE_DOMAIN, s.SESSION_COOKIE_PATH,"
+            " s.MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN, s.ACCOUNT_DEFAULT_HTTP_PROTOCOL)",
+        ],
+        env=os.environ
+        | {
+            "DJANGO_SETTINGS_MODULE": "portal.settings",
+            "PORTAL_URL": "https://images.example.org",
+            "DATA_DIR": str(tmp_path),
+        },
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert said.split() == [
+        *("__Host-sessionid", "True", "__Host-csrftoken", "True", "None", "/", "False", "https"),
+    ]
