@@ -30,6 +30,12 @@ from portal.accounts import FactorAdapter
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quick_hashes")]
 LOGIN = "/accounts/login/"
+COOKIES = """
+from django.conf import settings as s
+print(s.SESSION_COOKIE_NAME, s.SESSION_COOKIE_SECURE, s.CSRF_COOKIE_NAME, s.CSRF_COOKIE_SECURE)
+print(s.SESSION_COOKIE_DOMAIN, s.SESSION_COOKIE_PATH, s.MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN)
+print(s.ACCOUNT_DEFAULT_HTTP_PROTOCOL)
+"""
 
 
 def sign_in(client: Client, password: str = PASSWORD, **more: str) -> str:
@@ -350,13 +356,7 @@ def _near_no_edge() -> None:
 
 def test_cookies_under_https_are_taken_from_this_host_alone(tmp_path: Path) -> None:
     said = subprocess.run(
-        [
-            *(sys.executable, "-c"),
-            "from django.conf import settings as s\n"
-            "print(s.SESSION_COOKIE_NAME, s.SESSION_COOKIE_SECURE, s.CSRF_COOKIE_NAME,"
-            " s.CSRF_COOKIE_SECURE, s.SESSION_COOKIE_DOMAIN, s.SESSION_COOKIE_PATH,"
-            " s.MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN, s.ACCOUNT_DEFAULT_HTTP_PROTOCOL)",
-        ],
+        [sys.executable, "-c", COOKIES],
         env=os.environ
         | {
             "DJANGO_SETTINGS_MODULE": "portal.settings",
