@@ -27,7 +27,7 @@ ON_RELEASE: tuple[tuple[Act, str, str, Callable[[Release], str]], ...] = (
     (Act.PUBLISH, "Publish", "release-publish", pipeline.refusal_to_publish),
     (Act.RETRY, "Retry what failed", "release-retry", pipeline.refusal_to_retry),
     (Act.CANCEL, "Cancel this release", "release-cancel", pipeline.refusal_to_cancel),
-    (Act.ROLL_BACK, "Make it the latest", "release-rollback", pipeline.refusal_to_roll_back),
+    (Act.ROLL_BACK, "Make it the latest again", "release-rollback", pipeline.refusal_to_roll_back),
     (Act.KEEP, "Keep it for good", "release-keep", pipeline.refusal_to_keep),
     (Act.STOP_KEEPING, "Stop keeping it", "release-unkeep", pipeline.refusal_to_stop_keeping),
     (Act.WITHDRAW, "Withdraw", "release-withdraw", pipeline.refusal_to_withdraw),

@@ -217,6 +217,20 @@ def test_entry_that_was_recomputed_no_longer_fits_the_next() -> None:
     assert faults() == ["entry 3 does not follow entry 2 as that is now"]
 
 
+def test_forger_who_mends_the_next_link_as_well_is_found_there() -> None:
+    entries()
+    forged = AuditEntry.objects.get(number=2)
+    forged.reason = "another"
+    digest = forged.content_digest()
+
+    with forger():
+        change = "UPDATE builds_auditentry SET reason = %s, digest = %s WHERE number = 2"
+        sql(change, forged.reason, digest)
+        sql("UPDATE builds_auditentry SET previous = %s WHERE number = 3", digest)
+
+    assert faults() == ["entry 3 is not what was recorded"]
+
+
 def test_verify_compares_with_an_end_that_was_noted_elsewhere(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
