@@ -54,7 +54,7 @@ class Migration(migrations.Migration):
             options={
                 "get_latest_by": "created_at",
                 "ordering": ["-created_at", "-pk"],
-                "permissions": [
+                "permissions": (
                     ("trigger_release", "Can trigger release"),
                     ("cancel_release", "Can cancel release"),
                     ("retry_release", "Can retry release"),
@@ -62,7 +62,7 @@ class Migration(migrations.Migration):
                     ("withdraw_release", "Can withdraw release"),
                     ("roll_back_release", "Can roll back release"),
                     ("keep_release", "Can keep release"),
-                ],
+                ),
             },
         ),
         migrations.CreateModel(
