@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import LazySettings
 from django.conf import settings as django_settings
+from django.db import connection
+from django.test import TransactionTestCase
 
 from builds.tests import s3
 from builds.tests.s3 import free_port
@@ -35,6 +39,43 @@ def storage_folder(settings: LazySettings, tmp_path: Path) -> Path:
         },
     }
     return folder
+
+
+@contextlib.contextmanager
+def trail_is_open() -> Iterator[None]:
+    """Take away the triggers by which the database itself refuses changes of the audit trail."""
+    with connection.cursor() as cursor:
+        put_back = _open_the_trail(cursor)
+    yield
+    with connection.cursor() as cursor:
+        for statement in put_back:
+            cursor.execute(statement)
+
+
+def _flush_the_trail_too(case: TransactionTestCase) -> None:
+    """Between tests the trail is emptied, as is everything else."""
+    with trail_is_open():
+        _flush(case)
+
+
+def _open_the_trail(cursor: Any) -> list[str]:
+    if connection.vendor == "postgresql":
+        alter = "ALTER TABLE {table} {verb} TRIGGER USER"
+        tables = ("builds_auditentry", "builds_audittip")
+        for table in tables:
+            cursor.execute(alter.format(table=table, verb="DISABLE"))
+        return [alter.format(table=table, verb="ENABLE") for table in tables]
+    cursor.execute(
+        "SELECT name, sql FROM sqlite_master WHERE name LIKE 'audit_%' AND type = 'trigger'"
+    )
+    found = cursor.fetchall()
+    for name, _ in found:
+        cursor.execute(f"DROP TRIGGER {name}")
+    return [statement for _, statement in found]
+
+
+_flush: Any = TransactionTestCase._fixture_teardown  # type: ignore[attr-defined]  # noqa: SLF001 - Django has no hook for it
+TransactionTestCase._fixture_teardown = _flush_the_trail_too  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 @pytest.fixture(scope="session")

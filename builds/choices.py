@@ -134,6 +134,53 @@ class Urgency(models.IntegerChoices):
         return {Trigger.ADMIN: cls.ADMIN, Trigger.SCHEDULE: cls.SCHEDULE}.get(trigger, cls.API)
 
 
+class Act(models.TextChoices):
+    """What is done to the portal's rows by somebody, as the audit trail names it."""
+
+    TRIGGER = "trigger", "triggered"
+    CANCEL = "cancel", "cancelled"
+    RETRY = "retry", "retried"
+    PUBLISH = "publish", "published"
+    WITHDRAW = "withdraw", "withdrew"
+    ROLL_BACK = "roll-back", "rolled back to"
+    KEEP = "keep", "keeps for good"
+    STOP_KEEPING = "stop-keeping", "no longer keeps"
+    ADD = "add", "added"
+    CHANGE = "change", "changed"
+    DELETE = "delete", "deleted"
+
+    @property
+    def permission(self) -> str:
+        """The permission that an act on releases wants: builds.withdraw_release."""
+        return f"builds.{self.codename}"
+
+    @property
+    def codename(self) -> str:
+        """The permission's name within the app; who may keep may also stop keeping."""
+        act = Act.KEEP if self is Act.STOP_KEEPING else self
+        return f"{act.value.replace('-', '_')}_release"
+
+    @classmethod
+    def permissions(cls) -> list[tuple[str, str]]:
+        """What Django is to make permissions of: name and words, one for each codename."""
+        words = {act.codename: f"Can {act.value.replace('-', ' ')}" for act in cls.on_releases()}
+        words[cls.KEEP.codename] = "Can keep"
+        return [(codename, f"{word} release") for codename, word in words.items()]
+
+    @classmethod
+    def on_releases(cls) -> list[Act]:
+        """The acts that have a page of their own; the others are edits in Django's admin."""
+        return [act for act in cls if act not in {cls.ADD, cls.CHANGE, cls.DELETE}]
+
+
+class Standing(models.TextChoices):
+    """What a person may do: the names of the groups that the portal keeps, the least first."""
+
+    VIEWER = "viewer", "viewer"
+    OPERATOR = "operator", "operator"
+    ADMIN = "admin", "admin"
+
+
 class Verdict(models.TextChoices):
     """What a check found; the ends of a boot that went wrong have a word each."""
 

@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import tempfile
+from dataclasses import dataclass
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,26 @@ from environs import Env, EnvError
 
 # A unix socket's path is at most 107 bytes on Linux; a clone may lie deeper than that.
 SOCKET_PATH_LIMIT = 100
+
+
+# What people may be; builds.choices.Standing has the same, which can't be read this early.
+ROLES = ("viewer", "operator", "admin")
+
+
+@dataclass(frozen=True, slots=True)
+class OidcSettings:
+    """An OpenID Connect issuer that people may sign in with.
+
+    `roles` gives the role for a value of the claim; empty: nobody gets an account by signing in.
+    """
+
+    issuer: str
+    origin: str
+    client_id: str
+    client_secret: str
+    name: str
+    claim: str
+    roles: dict[str, str]
 
 
 class BadSetting(SystemExit):
@@ -132,6 +153,52 @@ class Environment:
         if not given.startswith(("redis://", "rediss://", "redis+socket://", "unix://")):
             raise BadSetting("REDIS_URL", f"wants redis://host:port/number, not {given!r}")
         return re.sub(r"^unix://", "redis+socket://", given)
+
+    def cache_url(self, redis_url: str) -> str:
+        """The same Redis as Django's cache names it: a unix socket is unix:///path there."""
+        return re.sub(r"^redis\+socket://", "unix://", redis_url)
+
+    def oidc(self) -> OidcSettings | None:
+        """OIDC_ISSUER, OIDC_CLIENT_ID, OIDC_CLIENT_SECRET, OIDC_NAME, OIDC_CLAIM, OIDC_ROLES.
+
+        None where no issuer is set. Tokens come straight from the issuer, so that it must be
+        reached by HTTPS, save on this machine.
+        """
+        issuer = self.text("OIDC_ISSUER").rstrip("/")
+        if not issuer:
+            return None
+        parts = urlsplit(issuer)
+        is_local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+        if not parts.hostname or (
+            parts.scheme != "https" and not (is_local and parts.scheme == "http")
+        ):
+            raise BadSetting("OIDC_ISSUER", f"wants https://host, not {issuer!r}")
+        client = {name: self.text(name) for name in ("OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET")}
+        for name, value in client.items():
+            if not value:
+                raise BadSetting(name, "is wanted where OIDC_ISSUER is set")
+        return OidcSettings(
+            issuer=issuer,
+            origin=f"{parts.scheme}://{parts.netloc}",
+            client_id=client["OIDC_CLIENT_ID"],
+            client_secret=client["OIDC_CLIENT_SECRET"],
+            name=self.text("OIDC_NAME", parts.hostname),
+            claim=self.text("OIDC_CLAIM", "groups"),
+            roles=self._oidc_roles(),
+        )
+
+    def _oidc_roles(self) -> dict[str, str]:
+        """OIDC_ROLES: portal-admins=admin,staff=viewer as {value of the claim: role}."""
+        pairs = [pair for pair in self.text("OIDC_ROLES").split(",") if pair.strip()]
+        roles = {}
+        for pair in pairs:
+            value, _, role = (part.strip() for part in pair.rpartition("="))
+            if not value or role not in ROLES:
+                raise BadSetting(
+                    "OIDC_ROLES", f"wants group=role, one of {', '.join(ROLES)}, not {pair!r}"
+                )
+            roles[value] = role
+        return roles
 
     def email(self) -> dict[str, Any]:
         """EMAIL_URL as Django's EMAIL_* settings; empty where it is not set.

@@ -10,6 +10,7 @@ urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
     path("admin/", admin.site.urls),
+    path("accounts/", include("portal.accounts_urls")),
     path("api/v1/", api.urls),
     path("", include("builds.boot.urls")),
     path("", include("builds.downloads.urls")),

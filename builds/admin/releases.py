@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import URLPattern, path
+from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from builds import pipeline, tasks
 from builds.admin.read_only import ReadOnlyAdmin
+from builds.choices import Act
 from builds.models import (
     Artifact,
     Build,
@@ -31,7 +29,9 @@ from builds.models import (
     Target,
     Worker,
 )
-from builds.web.acts import MAY_TRIGGER, may_withdraw, rebuild
+from builds.web.access import acts_allowed
+from builds.web.acts import may_trigger, rebuild
+from builds.web.offers import ON_RELEASE
 from builds.web.states import release_name
 from builds.web.words import short_digest, size
 
@@ -76,7 +76,7 @@ class ChannelAdmin(admin.ModelAdmin[Channel]):
 
     def has_trigger_permission(self, request: HttpRequest) -> bool:
         """Whether this user may have a release built."""
-        return request.user.has_perm(MAY_TRIGGER)
+        return may_trigger(request.user)
 
     @admin.action(description="Trigger a rebuild", permissions=["trigger"])
     def trigger_rebuild(self, request: HttpRequest, channels: QuerySet[Channel]) -> None:
@@ -115,19 +115,9 @@ class BuildInline(admin.TabularInline[Build, Release]):
         return _link(build)
 
 
-class ReasonForm(forms.Form):
-    """Why a release is taken back or stopped."""
-
-    reason = forms.CharField(
-        max_length=500,
-        widget=forms.Textarea(attrs={"rows": 3, "autofocus": True}),
-        help_text="Everybody can read it: on the release's page, and instead of its files.",
-    )
-
-
 @admin.register(Release)
 class ReleaseAdmin(ReadOnlyAdmin[Release]):
-    """Releases: read here, withdrawn and cancelled with a reason."""
+    """Releases: read here; each act leads to the page that asks before it."""
 
     list_display = ["name", "channel", "system", "status", "trigger", "created_at", "page"]
     list_per_page = 50
@@ -136,14 +126,6 @@ class ReleaseAdmin(ReadOnlyAdmin[Release]):
     search_fields = ["version", "revision"]
     date_hierarchy = "created_at"
     inlines = [BuildInline]
-    actions = [
-        "withdraw_selected",
-        "cancel_selected",
-        "retry_selected",
-        "roll_back_selected",
-        "keep_selected",
-        "stop_keeping_selected",
-    ]
 
     @admin.display(description="release", ordering="version")
     def name(self, release: Release) -> str:
@@ -155,153 +137,42 @@ class ReleaseAdmin(ReadOnlyAdmin[Release]):
         """The page that everybody sees."""
         return _link(release)
 
-    def has_withdraw_permission(self, request: HttpRequest) -> bool:
-        """Whether this user may take releases back."""
-        return may_withdraw(_user(request))
-
-    @admin.action(description="Withdraw …", permissions=["withdraw"])
-    def withdraw_selected(
-        self, request: HttpRequest, releases: QuerySet[Release]
-    ) -> HttpResponse | None:
-        """Go to the page that asks for the reason; one release at a time."""
-        return self._one(request, releases.published(), "admin:builds_release_withdraw")  # type: ignore[attr-defined]
-
-    @admin.action(description="Cancel …", permissions=["withdraw"])
-    def cancel_selected(
-        self, request: HttpRequest, releases: QuerySet[Release]
-    ) -> HttpResponse | None:
-        """Go to the page that asks for the reason; one draft at a time."""
-        return self._one(request, releases.drafts(), "admin:builds_release_cancel")  # type: ignore[attr-defined]
-
-    @admin.action(description="Retry what failed", permissions=["withdraw"])
-    def retry_selected(self, request: HttpRequest, releases: QuerySet[Release]) -> None:
-        """Try again what keeps the selected releases from being published."""
-        for release in releases.select_related("channel"):
-
-            def retry(release: Release = release) -> None:
-                pipeline.retry(release, by=_user(request), at=timezone.now())
-                tasks.move_on(release)
-
-            self._do(request, release, retry)
-
-    @admin.action(description="Make the latest again …", permissions=["withdraw"])
-    def roll_back_selected(
-        self, request: HttpRequest, releases: QuerySet[Release]
-    ) -> HttpResponse | None:
-        """Go to the page that asks for the reason; one published release at a time."""
-        return self._one(request, releases.published(), "admin:builds_release_rollback")  # type: ignore[attr-defined]
-
-    @admin.action(description="Keep for good …", permissions=["withdraw"])
-    def keep_selected(
-        self, request: HttpRequest, releases: QuerySet[Release]
-    ) -> HttpResponse | None:
-        """Go to the page that asks for the reason; one release at a time."""
-        return self._one(request, releases.published(), "admin:builds_release_keep")  # type: ignore[attr-defined]
-
-    @admin.action(description="Stop keeping", permissions=["withdraw"])
-    def stop_keeping_selected(self, request: HttpRequest, releases: QuerySet[Release]) -> None:
-        """Let the rules of their channels hold for them again."""
-        stopped = [
-            release
-            for release in releases.select_related("channel")
-            if pipeline.stop_keeping(release)
-        ]
-        self.message_user(request, f"{len(stopped)} no longer kept for good.")
-
-    def get_urls(self) -> list[URLPattern]:
-        """With the pages that ask for a reason."""
-        own = [
-            self._reason_path("withdraw", self.withdraw_view),
-            self._reason_path("cancel", self.cancel_view),
-            self._reason_path("rollback", self.roll_back_view),
-            self._reason_path("keep", self.keep_view),
-        ]
-        return [*own, *super().get_urls()]
-
-    def withdraw_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Take a published release back, then rewrite what moves."""
-        release = get_object_or_404(Release.objects.select_related("channel"), pk=pk)
-
-        def withdraw(reason: str) -> None:
-            pipeline.withdraw(release, reason, by=_user(request), at=timezone.now())
-
-        return self._with_reason(request, release, "Withdraw", withdraw)
-
-    def cancel_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Stop a draft and its builds."""
-        release = get_object_or_404(Release.objects.select_related("channel"), pk=pk)
-
-        def cancel(reason: str) -> None:
-            pipeline.cancel(release, reason, by=_user(request), at=timezone.now())
-
-        return self._with_reason(request, release, "Cancel", cancel)
-
-    def roll_back_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Make an earlier release the latest again."""
-        release = get_object_or_404(Release.objects.select_related("channel"), pk=pk)
-
-        def roll_back(reason: str) -> None:
-            pipeline.roll_back(release, reason, by=_user(request), at=timezone.now())
-
-        return self._with_reason(request, release, "Roll back to", roll_back)
-
-    def keep_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Keep a release's files for good."""
-        release = get_object_or_404(Release.objects.select_related("channel"), pk=pk)
-
-        def keep(reason: str) -> None:
-            if not pipeline.keep(release, reason, by=_user(request), at=timezone.now()):
-                raise NotAllowed(f"{release} can't be kept, or is kept already; nothing was done.")
-
-        return self._with_reason(request, release, "Keep", keep)
-
-    def _reason_path(self, act: str, view: Callable[..., HttpResponse]) -> URLPattern:
-        return path(
-            f"<int:pk>/{act}/", self.admin_site.admin_view(view), name=f"builds_release_{act}"
-        )
-
-    def _one(
-        self, request: HttpRequest, releases: QuerySet[Release], url: str
-    ) -> HttpResponse | None:
-        chosen = list(releases[:2])
-        if len(chosen) == 1:
-            return redirect(url, chosen[0].pk)
-        text = "Choose one release that this can be done to." if not chosen else "Choose just one."
-        self.message_user(request, text, messages.WARNING)
-        return None
-
-    def _with_reason(
-        self, request: HttpRequest, release: Release, act: str, do: Callable[[str], None]
-    ) -> HttpResponse:
-        """Ask for a reason, and do it when one is given."""
-        if not self.has_withdraw_permission(request):
-            raise PermissionDenied
-        form = ReasonForm(request.POST or None)
-        if request.method == "POST" and form.is_valid():
-            word = "kept for good" if act == "Keep" else ""
-            self._do(request, release, lambda: do(form.cleaned_data["reason"]), word)
-            return redirect(release)
-        context: dict[str, Any] = {
-            **self.admin_site.each_context(request),
-            "title": f"{act} {release}",
-            "act": act,
-            "release": release,
-            "form": form,
-            "opts": self.opts,
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """The acts that this user may do; one release at a time, save for what is tried again."""
+        allowed = acts_allowed(request.user)
+        own: dict[str, Any] = {
+            url: (partial(_lead, url), url, f"{label} …")
+            for act, label, url, _ in ON_RELEASE
+            if act in allowed
         }
-        return render(request, "admin/builds/release/reason.html", context)
+        if Act.RETRY in allowed:
+            own["release-retry"] = (_retry_all, "release-retry", "Retry what failed")
+        return {**super().get_actions(request), **own}
 
-    def _do(
-        self, request: HttpRequest, release: Release, act: Callable[[], None], word: str = ""
-    ) -> None:
-        """Do it and say so, by the status that it has now or a word; or say why it can't be."""
+
+def _lead(
+    url: str, model_admin: ReleaseAdmin, request: HttpRequest, releases: QuerySet[Release]
+) -> HttpResponse | None:
+    """Go to the page that asks before the act."""
+    chosen = list(releases[:2])
+    if len(chosen) == 1:
+        return redirect(url, chosen[0].pk)
+    model_admin.message_user(request, "Choose just one.", messages.WARNING)
+    return None
+
+
+def _retry_all(
+    model_admin: ReleaseAdmin, request: HttpRequest, releases: QuerySet[Release]
+) -> None:
+    """Try again what keeps the selected releases from being published."""
+    for release in releases.select_related("channel"):
         try:
-            act()
+            pipeline.retry(release, by=_user(request), at=timezone.now())
         except NotAllowed as refusal:
-            self.message_user(request, str(refusal), messages.WARNING)
+            model_admin.message_user(request, str(refusal), messages.WARNING)
         else:
-            tasks.tell()
-            self.message_user(request, f"{release}: {word or release.get_status_display()}.")
+            tasks.move_on(release)
+            model_admin.message_user(request, f"What failed of {release} is tried again.")
 
 
 @admin.register(Build)

@@ -1,6 +1,9 @@
 """The rows: what is built, kept and told; a module each, its QuerySet beside its model."""
 
+from builds.models.access import acts_of, give_standing, standing_of
+from builds.models.actor import FIRST_START, PORTAL, SCHEDULE, Actor
 from builds.models.artifact import Artifact
+from builds.models.audit import AppendOnly, AuditEntry, AuditTip, Subject
 from builds.models.build import MOST_ATTEMPTS, Build, pause
 from builds.models.channel import Channel, Target
 from builds.models.check import Check
@@ -15,9 +18,16 @@ from builds.models.subscription import Subscription
 from builds.models.worker import Worker
 
 __all__ = [
+    "FIRST_START",
     "MOST_ATTEMPTS",
+    "PORTAL",
+    "SCHEDULE",
+    "Actor",
+    "AppendOnly",
     "Artifact",
     "Attempt",
+    "AuditEntry",
+    "AuditTip",
     "Build",
     "Channel",
     "Check",
@@ -33,9 +43,13 @@ __all__ = [
     "Packed",
     "Piece",
     "Release",
+    "Subject",
     "Subscription",
     "Target",
     "Worker",
+    "acts_of",
+    "give_standing",
     "lines_of",
     "pause",
+    "standing_of",
 ]

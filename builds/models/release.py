@@ -10,7 +10,7 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Least
 from django.urls import reverse
 
-from builds.choices import BuildStatus, EventKind, ReleaseStatus, System, Trigger, Urgency
+from builds.choices import Act, BuildStatus, EventKind, ReleaseStatus, System, Trigger, Urgency
 from builds.models.head import Head
 from builds.models.lease import is_free, lease_end
 from builds.models.notice import Event
@@ -59,6 +59,7 @@ class Release(Planned, Retained):
     class Meta:
         ordering = ["-created_at", "-pk"]
         get_latest_by = "created_at"
+        permissions = tuple(Act.permissions())
         indexes = [
             models.Index(fields=["channel", "system", "status", "-published_at"]),
             models.Index(fields=["channel", "version"]),

@@ -3,16 +3,15 @@
 from builds.pipeline.advance import Step, advance, note_sent
 from builds.pipeline.archive import archive_log, archive_logs
 from builds.pipeline.checks import run_check
-from builds.pipeline.collect import acts, collect, keep, stop_keeping
+from builds.pipeline.collect import acts, collect
 from builds.pipeline.control import (
-    before_head,
     cancel,
     publish_now,
+    refusal_to_cancel,
+    refusal_to_publish,
     refusal_to_retry,
     retry,
     retry_variant,
-    roll_back,
-    withdraw,
 )
 from builds.pipeline.documents import boot_script, moving_files
 from builds.pipeline.estimate import publication
@@ -20,6 +19,18 @@ from builds.pipeline.heartbeat import holding
 from builds.pipeline.notify import find_stale, notify, seconds_to_next
 from builds.pipeline.plan import pin, trigger, trigger_due
 from builds.pipeline.publish import publish, write_moving
+from builds.pipeline.published import (
+    before_head,
+    head_without,
+    keep,
+    refusal_to_keep,
+    refusal_to_roll_back,
+    refusal_to_stop_keeping,
+    refusal_to_withdraw,
+    roll_back,
+    stop_keeping,
+    withdraw,
+)
 from builds.pipeline.queues import Line, Place
 from builds.pipeline.reconcile import reconcile
 from builds.pipeline.regression import Regression, first_reds, regression
@@ -46,6 +57,7 @@ __all__ = [
     "collect",
     "find_stale",
     "first_reds",
+    "head_without",
     "holding",
     "keep",
     "lost_releases",
@@ -58,7 +70,13 @@ __all__ = [
     "publish",
     "publish_now",
     "reconcile",
+    "refusal_to_cancel",
+    "refusal_to_keep",
+    "refusal_to_publish",
     "refusal_to_retry",
+    "refusal_to_roll_back",
+    "refusal_to_stop_keeping",
+    "refusal_to_withdraw",
     "regression",
     "restore",
     "retry",

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
@@ -17,9 +16,6 @@ from builds.pipeline.documents import is_manifest
 from builds.pipeline.publish import is_told, write_moving
 from builds.pipeline.retention import ORPHAN_AGE, is_orphan, names_in, orphans
 from builds.storage import ROOT, artifacts
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 logger = logging.getLogger(__name__)
 
@@ -84,22 +80,6 @@ def acts(*, at: datetime, channel: Channel | None = None) -> Iterator[Act]:
     if channel is None:
         yield from _leftovers(at)
         yield from _events(at)
-
-
-def keep(release: Release, reason: str, *, by: User | None, at: datetime) -> bool:
-    """Keep a release's files for good, and let the storage know for a restore."""
-    is_news = release.keep(reason, by=by, at=at)
-    if is_news:
-        write_moving(release.channel.name)
-    return is_news
-
-
-def stop_keeping(release: Release) -> bool:
-    """Let its channel's rules hold for it again, and let the storage know for a restore."""
-    is_news = release.stop_keeping()
-    if is_news:
-        write_moving(release.channel.name)
-    return is_news
 
 
 def let_go(channel: Channel, system: str, *, at: datetime) -> list[Release]:

@@ -1,16 +1,14 @@
-"""What people do to releases and builds under way or done: cancel, retry, withdraw, roll back."""
+"""What people do to releases and builds that are not published: cancel, retry, publish."""
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.db import transaction
 
-from builds.choices import BuildStatus, ReleaseStatus, System, Urgency, Variant
-from builds.models import Build, Channel, NotAllowed, Release
+from builds.choices import Act, BuildStatus, ReleaseStatus, System, Urgency, Variant
+from builds.models import Actor, AuditEntry, Build, Channel, NotAllowed, Release
 from builds.pipeline.advance import advance
 from builds.pipeline.heartbeat import holding
 from builds.pipeline.publish import publish, write_moving
@@ -18,25 +16,39 @@ from builds.pipeline.publish import publish, write_moving
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-logger = logging.getLogger(__name__)
 
-
-def cancel(row: Build | Release, reason: str, *, by: User | None, at: datetime) -> None:
+def cancel(row: Build | Release, reason: str, *, by: User | Actor | None, at: datetime) -> None:
     """Stop a build or a whole draft; a release is whole, so one build takes the others with it.
 
     What waits ends at once, what runs within seconds. Raises NotAllowed where all has ended.
     """
-    if isinstance(row, Build):
-        if row.is_final:
-            raise NotAllowed(f"Build {row.pk} has ended already: {row.get_status_display()}.")
-        row.cancel(reason, at=at)
-        advance(row.release, at=at)
-    elif not row.cancel(reason, at=at):
-        raise NotAllowed(f"{row} is {row.get_status_display()}: nothing was done.")
-    _record(by, row, f"cancelled: {reason}")
+    with transaction.atomic():
+        if isinstance(row, Build):
+            _cancel_build(row, reason, at)
+        elif not row.cancel(reason, at=at):
+            raise NotAllowed(refusal_to_cancel(row))
+        _record(Act.CANCEL, row, by, at, reason)
 
 
-def retry(row: Build | Release, *, by: User | None, at: datetime) -> Release:
+def _cancel_build(build: Build, reason: str, at: datetime) -> None:
+    # The release first, as everybody locks it: its builds are cancelled below it.
+    Release.objects.select_for_update(no_key=True).get(pk=build.release_id)
+    build.refresh_from_db()
+    if refusal := refusal_to_cancel(build):
+        raise NotAllowed(refusal)
+    build.cancel(reason, at=at)
+    advance(build.release, at=at)
+
+
+def refusal_to_cancel(row: Build | Release) -> str:
+    """Why `cancel` would do nothing, as a sentence; "" where it would."""
+    if isinstance(row, Release):
+        stands = row.get_status_display()
+        return "" if row.is_draft else f"{row} is {stands}: there is nothing to cancel."
+    return f"Build {row.pk} has ended already: {row.get_status_display()}." if row.is_final else ""
+
+
+def retry(row: Build | Release, *, by: User | Actor | None, at: datetime) -> Release:
     """Try again what keeps a release from being published, within the release; that release.
 
     Its version and the files of what succeeded stay. Of one build all that failed or was stopped
@@ -54,7 +66,7 @@ def retry(row: Build | Release, *, by: User | None, at: datetime) -> Release:
                 raise NotAllowed(refusal)
             release.reopen()
             _try_again(release)
-    _record(by, row, "retried")
+        _record(Act.RETRY, row, by, at)
     return release
 
 
@@ -70,7 +82,7 @@ def refusal_to_retry(row: Build | Release) -> str:
 
 
 def retry_variant(
-    channel: Channel, system: System, variant: Variant, *, by: User | None, at: datetime
+    channel: Channel, system: System, variant: Variant, *, by: User | Actor | None, at: datetime
 ) -> Release:
     """Try one variant again in the newest release, which failed for want of it.
 
@@ -91,37 +103,7 @@ def retry_variant(
     return retry(build, by=by, at=at)
 
 
-def withdraw(release: Release, reason: str, *, by: User | None, at: datetime) -> None:
-    """Take a published release back; its files answer 410. Raises NotAllowed."""
-    if not release.withdraw(reason, at=at):
-        raise NotAllowed(f"{release} is {release.get_status_display()}: nothing was done.")
-    write_moving(release.channel.name)
-    _record(by, release, f"withdrawn: {reason}")
-
-
-def roll_back(release: Release, reason: str, *, by: User | None, at: datetime) -> None:
-    """Make an earlier published release the latest again, and rewrite what moves.
-
-    The one that was the latest stays published under its own name. Raises NotAllowed.
-    """
-    release.take_the_head(at=at)
-    write_moving(release.channel.name)
-    _record(by, release, f"made the latest again: {reason}")
-
-
-def before_head(channel: Channel, system: System) -> Release:
-    """The published release before the latest one. Raises NotAllowed where there is none."""
-    head = channel.heads.filter(system=system).select_related("release").first()
-    if head is None:
-        raise NotAllowed(f"{channel} has no published release for {system}")
-    published = Release.objects.of(channel, system).published().exclude(pk=head.release_id)
-    before = published.filter(sequence__lt=head.release.sequence).first()
-    if before is None:
-        raise NotAllowed(f"{channel} has no published release for {system} before {head.release}")
-    return before
-
-
-def publish_now(release: Release, *, by: User | None, at: datetime) -> bool:
+def publish_now(release: Release, *, by: User | Actor | None, at: datetime) -> bool:
     """Finish the publish of a release that has passed everything; false where it was finished.
 
     Raises NotAllowed where something is missing; the text says what.
@@ -129,27 +111,29 @@ def publish_now(release: Release, *, by: User | None, at: datetime) -> bool:
     if release.is_published:
         write_moving(release.channel.name)
         return False
-    steps = advance(release, at=at, again=True) if release.is_draft else []
-    if not any(step.task == "publish" for step in steps):
-        raise NotAllowed(_missing(release))
+    if refusal := refusal_to_publish(release):
+        raise NotAllowed(refusal)
     with holding(release, "by hand") as is_ours:
-        if not is_ours or not publish(release, at=at):
-            raise NotAllowed(f"a worker is publishing {release} right now")
-    _record(by, release, "published")
+        if not is_ours or not publish(release, at=at, by=Actor.of(by)):
+            raise NotAllowed(f"A worker is publishing {release} right now.")
     return True
 
 
-def _missing(release: Release) -> str:
+def refusal_to_publish(release: Release) -> str:
+    """Why a draft can't be published by hand now, as a sentence; "" where it can."""
     if not release.is_draft:
-        return (
-            f"{release} is {release.get_status_display()}; only a finished draft can be published"
-        )
+        stands = release.get_status_display()
+        return f"{release} is {stands}; only a finished draft can be published."
+    if release.pinned_at is None:
+        return f"{release} is not planned yet: nothing of it is built."
     waiting = [
         build.variant
         for build in release.builds.newest_per_variant()
         if build.status != BuildStatus.SUCCEEDED
     ] + [check.name for check in release.checks.not_passed()]
-    return f"{release} is not finished: it waits for {', '.join(waiting) or 'a worker'}"
+    if waiting:
+        return f"{release} is not finished: it waits for {', '.join(waiting)}."
+    return f"A worker is publishing {release} right now." if release.is_held else ""
 
 
 def _try_again(release: Release) -> None:
@@ -199,8 +183,7 @@ def _refuse_if_succeeded(build: Build) -> None:
     raise NotAllowed(f"{build.variant} succeeded in build {succeeded.pk}{held}.")
 
 
-def _record(by: User | None, row: Build | Release, words: str) -> None:
-    """Keep who did what: in the log, and in the admin's history where somebody was signed in."""
-    logger.info("%s: %s by %s", row, words, by or "the command line")
-    if by is not None:
-        LogEntry.objects.log_actions(by.pk, [row], CHANGE, change_message=words, single_object=True)
+def _record(
+    act: Act, row: Build | Release, by: User | Actor | None, at: datetime, reason: str = ""
+) -> None:
+    AuditEntry.objects.record(act, row, by=Actor.of(by), at=at, reason=reason)

@@ -10,10 +10,22 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from builds.builders.base import Builder, BuilderError, Source
-from builds.choices import ReleaseStatus, System, Trigger, Urgency
-from builds.models import MOST_ATTEMPTS, Build, Channel, Check, Head, Release, Target, pause
+from builds.choices import Act, ReleaseStatus, System, Trigger, Urgency
+from builds.models import (
+    MOST_ATTEMPTS,
+    Actor,
+    AuditEntry,
+    Build,
+    Channel,
+    Check,
+    Head,
+    Release,
+    Target,
+    pause,
+)
 from builds.pipeline.watch import has_ended
 from builds.points import point
 from builds.storage import is_file_name
@@ -29,7 +41,7 @@ def trigger(
     systems: Iterable[System],
     *,
     why: Trigger,
-    by: User | None = None,
+    by: User | Actor | None = None,
     forced: bool = False,
     slot_at: datetime | None = None,
 ) -> list[Release]:
@@ -43,38 +55,46 @@ def trigger(
             channel=channel,
             system=system,
             trigger=why,
-            triggered_by=by,
+            triggered_by=by if by is None or not isinstance(by, Actor) else None,
             forced=forced,
             slot_at=slot_at,
             urgency=Urgency.of(why),
         )
         for system in systems
     )
-    return [draft for release in wanted if (draft := _draft(release)) is not None]
+    actor = Actor.behind(why, by)
+    return [draft for release in wanted if (draft := _draft(release, actor)) is not None]
 
 
-def _draft(wanted: Release) -> Release | None:
+def _draft(wanted: Release, actor: Actor) -> Release | None:
     point("trigger: wanted")
     try:
         with transaction.atomic():
             wanted.save()
             point("trigger: saved")
+            _record(wanted, actor)
     except IntegrityError:
         # One draft at a time, and one release per slot: the constraints know.
         draft = Release.objects.of(wanted.channel, wanted.system).drafts().first()
         if draft is not None:
-            _join(draft, wanted)
+            with transaction.atomic():
+                _join(draft, wanted, actor)
         return draft
     point("trigger: committed")
     return wanted
 
 
-def _join(draft: Release, wanted: Release) -> None:
+def _join(draft: Release, wanted: Release, actor: Actor) -> None:
     """Let the draft in the making be what was wanted: the slot's release, or somebody's."""
     if wanted.slot_at is not None:
         draft.fill(wanted.slot_at)
     else:
         draft.hurry(Urgency(wanted.urgency), forced=wanted.forced)
+        _record(draft, actor)
+
+
+def _record(draft: Release, actor: Actor) -> None:
+    AuditEntry.objects.record(Act.TRIGGER, draft, by=actor, at=timezone.now())
 
 
 def trigger_due(at: datetime) -> list[Release]:

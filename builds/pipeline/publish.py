@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
-from builds.choices import Role, Variant
-from builds.models import Artifact, Build, LeaseLost, Release
+from django.db import transaction
+
+from builds.choices import Act, Role, Variant
+from builds.models import PORTAL, Actor, Artifact, AuditEntry, Build, LeaseLost, Release
 from builds.pipeline import documents
 from builds.pipeline.store import settle
 from builds.points import point
@@ -21,7 +23,7 @@ LOOKS = 3
 PATIENCE = timedelta(hours=24)
 
 
-def publish(release: Release, *, at: datetime) -> bool:
+def publish(release: Release, *, at: datetime, by: Actor = PORTAL) -> bool:
     """Write the release's own papers, make it the latest, then rewrite what moves.
 
     Each step gives the same when it is done again, so that a publish that broke off is finished
@@ -39,7 +41,10 @@ def publish(release: Release, *, at: datetime) -> bool:
         logger.warning("%s is published by another worker; this one stops", release)
         return False
     point("publish: papers written")
-    published = release.publish(at=at)
+    with transaction.atomic():
+        published = release.publish(at=at)
+        if published:
+            AuditEntry.objects.record(Act.PUBLISH, release, by=by, at=at)
     point("publish: committed")
     if published:
         logger.info("published %s", release)

@@ -22,9 +22,9 @@ from builds import logs
 from builds.boot.addresses import base_url
 from builds.choices import BuildStatus, System
 from builds.models import Build, Channel, Head, Release
-from builds.pipeline import Line, refusal_to_retry, regression
+from builds.pipeline import Line, regression
 from builds.web import states
-from builds.web.acts import may_trigger, may_withdraw
+from builds.web.acts import may_trigger
 from builds.web.build_page import (
     log_view,
     progress_in_words,
@@ -70,7 +70,6 @@ def channel_detail(request: HttpRequest, channel: str) -> HttpResponse:
         "has_ended": row.has_ended(at.date()),
         "waits_for": waits_for(row, at=at),
         "histories": channel_history(row, request.GET.get("system", ""), request.GET.get("page")),
-        "may_trigger": may_trigger(request.user),
         "at": at,
     }
     return render(request, "web/channel_detail.html", context)
@@ -139,8 +138,6 @@ def build_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "sentence": what_happened(build, at=at),
         "is_tried_again": is_tried_again(build),
         "red": regression(build.release),
-        "may_cancel": may_withdraw(request.user) and _may_be_cancelled(build),
-        "may_retry": may_trigger(request.user) and not refusal_to_retry(build),
         "excerpt": logs.plain(build.excerpt),
         "progress": progress_in_words(build),
         "timing": timing_in_words(build, Build.objects.like(build).usual_duration(), at=at),
@@ -174,8 +171,6 @@ def _release(request: HttpRequest, release: Release) -> HttpResponse:
         "base": base_url(request),
         "excerpt": logs.plain(release.excerpt),
         "red": regression(release),
-        "may_withdraw": may_withdraw(request.user),
-        "may_retry": may_trigger(request.user) and not refusal_to_retry(release),
         "at": at,
     }
     return render(request, "web/release_detail.html", context)
@@ -205,10 +200,6 @@ def _filtered(builds: QuerySet[Build], asked: dict[str, str]) -> Any:
     if asked["channel"]:
         builds = builds.filter(release__channel__name=asked["channel"])
     return builds
-
-
-def _may_be_cancelled(build: Build) -> bool:
-    return not build.is_final and build.cancel_requested_at is None
 
 
 def _waiting(builds: QuerySet[Build], at: datetime) -> list[tuple[Build, states.State, str]]:

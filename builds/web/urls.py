@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from builds.web import acts, pages
+from builds.web import acts, audit, pages
 
 urlpatterns = [
     path("", pages.dashboard, name="dashboard"),
@@ -20,6 +20,13 @@ urlpatterns = [
     path("builds/<int:pk>/cancel", acts.cancel_build, name="build-cancel"),
     path("builds/<int:pk>/retry", acts.retry_build, name="build-retry"),
     path("releases/<int:pk>/retry", acts.retry_release, name="release-retry"),
+    path("releases/<int:pk>/cancel", acts.cancel_release, name="release-cancel"),
+    path("releases/<int:pk>/publish", acts.publish, name="release-publish"),
+    path("releases/<int:pk>/withdraw", acts.withdraw, name="release-withdraw"),
+    path("releases/<int:pk>/rollback", acts.roll_back, name="release-rollback"),
+    path("releases/<int:pk>/keep", acts.keep, name="release-keep"),
+    path("releases/<int:pk>/unkeep", acts.stop_keeping, name="release-unkeep"),
+    path("audit/", audit.audit_list, name="audit"),
     path("status/", pages.status, name="status"),
     path("builds/<int:pk>/log", pages.build_log, name="build-log"),
 ]

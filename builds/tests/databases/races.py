@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.db import connection
 from django.utils import timezone
 
-from builds.choices import ReleaseStatus
-from builds.models import Head, Release
+from builds import pipeline
+from builds.choices import Act, ReleaseStatus
+from builds.models import Actor, AuditEntry, Build, Head, NotAllowed, Release
+from builds.tests.factories import BuildFactory
 from builds.tests.models.rows import channel, published
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -65,3 +68,36 @@ def test_release_that_expires_while_something_else_is_done_is_one_or_the_other(a
             assert sorted(map(bool, answers)) == [False, True]
         at_head = Head.objects.filter(channel=of).values_list("release__status", flat=True)
         assert set(at_head) <= {ReleaseStatus.PUBLISHED}
+
+
+def test_acts_at_the_same_moment_do_not_fork_the_trail() -> None:
+    of = channel("demo")
+
+    def act() -> bool:
+        for _ in range(5):
+            AuditEntry.objects.record(Act.CHANGE, of, by=Actor("ann"), at=NOW)
+        return True
+
+    assert both(*[act] * 8) == [True] * 8
+    assert AuditEntry.objects.count() == 40
+    assert list(AuditEntry.objects.faults()) == []
+
+
+def cancels(row: Build | Release) -> bool:
+    try:
+        pipeline.cancel(row, "Not today.", by=None, at=NOW)
+    except NotAllowed:
+        return False
+    return True
+
+
+def test_cancelling_a_build_and_its_release_at_once_does_both_without_a_deadlock() -> None:
+    for _ in range(10):
+        build = BuildFactory()
+        release = Release.objects.get(pk=build.release_id)
+
+        answers = both(partial(cancels, build), partial(cancels, release))
+        assert sorted(map(str, answers)) in (["False", "True"], ["True", "True"]), answers
+        release.refresh_from_db()
+        assert release.status == ReleaseStatus.CANCELLED
+    assert list(AuditEntry.objects.faults()) == []

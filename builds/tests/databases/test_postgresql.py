@@ -16,7 +16,7 @@ import pytest
 from conftest import free_port
 
 SUITES = [
-    *(f"builds/tests/{suite}" for suite in ("models", "pipeline", "notices", "retention")),
+    *(f"builds/tests/{suite}" for suite in ("models", "pipeline", "notices", "retention", "audit")),
     "builds/tests/databases/races.py",
 ]
 

@@ -7,14 +7,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from builds import pipeline
 from builds.builders.base import BuildCancelled, BuildOutput, Product
 from builds.choices import BuildStatus, ReleaseStatus, Role, System, Urgency, Variant, Verdict
-from builds.models import Build, Head, NotAllowed, Release
+from builds.models import AuditEntry, Build, Head, NotAllowed, Release
 from builds.pipeline import Step, advance
 from builds.pipeline.log import BuildLog
 from builds.pipeline.store import drop, set_aside
@@ -52,7 +51,9 @@ def test_cancelling_a_waiting_build_ends_its_release_with_the_reason() -> None:
     assert release.status == ReleaseStatus.CANCELLED
     assert release.reason == "Not today."
     assert set(release.builds.values_list("status", flat=True)) == {BuildStatus.CANCELLED}
-    assert LogEntry.objects.get().user == admin
+    entry = AuditEntry.objects.get()
+    assert (entry.who, entry.user_pk, entry.act) == (admin.username, admin.pk, "cancel")
+    assert entry.reason == "Not today."
 
 
 def test_cancelled_running_build_ends_with_the_reason_that_was_given() -> None:
@@ -81,7 +82,7 @@ def test_cancel_that_comes_too_late_for_the_build_still_ends_the_release() -> No
 
 def test_what_has_ended_is_not_cancelled() -> None:
     release = ReleaseFactory(published=True)
-    with pytest.raises(NotAllowed, match="is published: nothing was done"):
+    with pytest.raises(NotAllowed, match="is published: there is nothing to cancel"):
         cancel(release)
     with pytest.raises(NotAllowed, match="has ended already: succeeded"):
         cancel(release.builds.first())

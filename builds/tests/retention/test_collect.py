@@ -340,21 +340,20 @@ def test_collect_that_is_killed_anywhere_is_finished_by_the_next(
 def test_admin_keeps_a_release_for_good_and_lets_it_go_again(client: Client) -> None:
     release = stored_release(channel(), "1.0")
     client.force_login(UserFactory(username="ann", admin=True))
-    url = reverse("admin:builds_release_keep", args=[release.pk])
+    url = reverse("release-keep", args=[release.pk])
     assert url in client.get(release.get_absolute_url()).content.decode()
 
     client.post(url, {"reason": ""})
     assert not Release.objects.get().is_kept
     said = client.post(url, {"reason": "A customer boots it."}, follow=True)
 
-    assert "demo 1.0 x86_64-linux: kept for good." in text_of(said)
+    assert "demo 1.0 x86_64-linux is kept for good." in text_of(said)
     assert "Kept for good by ann: A customer boots it." in text_of(said)
     assert b'"kept":"A customer boots it."' in (
         artifacts().read(channel_key("demo", "releases.json")) or b""
     )
-    act = {"action": "stop_keeping_selected", "_selected_action": [release.pk]}
-    said = client.post(reverse("admin:builds_release_changelist"), act, follow=True)
-    assert "1 no longer kept for good." in text_of(said)
+    said = client.post(reverse("release-unkeep", args=[release.pk]), follow=True)
+    assert "is no longer kept for good." in text_of(said)
     assert not Release.objects.get().is_kept
 
 

@@ -8,9 +8,9 @@ from django.test import Client
 from django.urls import reverse
 
 from builds.choices import ReleaseStatus, System, Trigger
-from builds.models import Channel, Head, Release
+from builds.models import AuditEntry, Channel, Head, Release
 from builds.storage import artifacts, channel_key
-from builds.tests.factories import BuildFactory, ChannelFactory, ReleaseFactory, UserFactory
+from builds.tests.factories import NOW, BuildFactory, ChannelFactory, ReleaseFactory, UserFactory
 from builds.tests.web.reading import text_of
 from portal.celery import app as celery_app
 
@@ -30,7 +30,8 @@ def as_admin(client: Client, admin: User) -> Client:
 
 def test_admin_triggers_a_rebuild_from_the_page_of_a_channel(as_admin: Client, admin: User) -> None:
     channel = ChannelFactory(name="demo")
-    assert "Rebuild all now" in text_of(as_admin.get("/channels/demo/"))
+    assert "Build all now" in text_of(as_admin.get("/channels/demo/"))
+    assert "Build demo now for x86_64-linux and" in text_of(as_admin.get("/channels/demo/trigger"))
     response = as_admin.post("/channels/demo/trigger", follow=True)
     drafts = list(Release.objects.drafts())
     assert {draft.system for draft in drafts} == set(System.values)
@@ -39,7 +40,7 @@ def test_admin_triggers_a_rebuild_from_the_page_of_a_channel(as_admin: Client, a
         assert draft.trigger == Trigger.ADMIN
         assert draft.triggered_by == admin
         assert draft.forced
-    assert "demo is being built for x86_64-linux." in text_of(response)
+    assert "demo is being built for x86_64-linux and aarch64-linux." in text_of(response)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -78,26 +79,12 @@ def test_trigger_of_a_system_that_is_not_built_says_so(as_admin: Client) -> None
     assert not Release.objects.exists()
 
 
-def test_trigger_is_for_those_who_may(client: Client) -> None:
-    ChannelFactory(name="demo")
-    assert client.post("/channels/demo/trigger").status_code == 403
-    client.force_login(UserFactory(is_staff=True))
-    response = client.post("/channels/demo/trigger")
-    assert response.status_code == 403
-    assert "Your account may not do this" in text_of(response)
-    assert not Release.objects.exists()
-    user = UserFactory(is_staff=True)
-    user.user_permissions.add(Permission.objects.get(codename="add_release"))
-    client.force_login(user)
-    assert client.post("/channels/demo/trigger").status_code == 302
-    assert Release.objects.count() == 2
-
-
 def test_trigger_wants_post_and_a_token(admin: User) -> None:
     ChannelFactory(name="demo")
     client = Client(enforce_csrf_checks=True)
     client.force_login(admin)
-    assert client.get("/channels/demo/trigger").status_code == 405
+    assert client.get("/channels/demo/trigger").status_code == 200
+    assert not Release.objects.exists(), "looking does nothing"
     assert client.post("/channels/demo/trigger").status_code == 403
     client.get("/")
     token = {"csrfmiddlewaretoken": client.cookies["csrftoken"].value}
@@ -147,7 +134,7 @@ def test_withdrawing_wants_a_reason_and_rewrites_what_moves(as_admin: Client) ->
     channel = ChannelFactory(name="demo")
     old = ReleaseFactory(channel=channel, published=True, stored=True)
     bad = ReleaseFactory(channel=channel, published=True, stored=True)
-    url = reverse("admin:builds_release_withdraw", args=[bad.pk])
+    url = reverse("release-withdraw", args=[bad.pk])
     assert "Everybody can read it" in text_of(as_admin.get(url))
     as_admin.post(url, {"reason": "  "})
     bad.refresh_from_db()
@@ -164,10 +151,11 @@ def test_withdrawing_wants_a_reason_and_rewrites_what_moves(as_admin: Client) ->
 
 def test_withdrawing_twice_does_it_once(as_admin: Client) -> None:
     bad = ReleaseFactory(published=True)
-    url = reverse("admin:builds_release_withdraw", args=[bad.pk])
+    url = reverse("release-withdraw", args=[bad.pk])
     as_admin.post(url, {"reason": "first"})
     response = as_admin.post(url, {"reason": "second"}, follow=True)
     assert "nothing was done" in text_of(response)
+    assert AuditEntry.objects.filter(act="withdraw").count() == 1
     bad.refresh_from_db()
     assert bad.reason == "first"
 
@@ -176,7 +164,7 @@ def test_cancelling_a_draft_stops_its_builds(as_admin: Client) -> None:
     draft = ReleaseFactory(pinned=True, queue=False)
     running = BuildFactory(release=draft, running=True)
     waiting = BuildFactory(release=draft, variant="kexec-installer")
-    url = reverse("admin:builds_release_cancel", args=[draft.pk])
+    url = reverse("release-cancel", args=[draft.pk])
     as_admin.post(url, {"reason": "Not today."})
     for row in (draft, running, waiting):
         row.refresh_from_db()
@@ -186,28 +174,88 @@ def test_cancelling_a_draft_stops_its_builds(as_admin: Client) -> None:
     assert running.cancel_requested_at is not None
 
 
-def test_acts_on_releases_want_their_permission(client: Client) -> None:
-    release = ReleaseFactory(published=True)
-    user = UserFactory(is_staff=True)
-    user.user_permissions.add(Permission.objects.get(codename="view_release"))
-    client.force_login(user)
-    for act in ("withdraw", "cancel", "keep"):
-        url = reverse(f"admin:builds_release_{act}", args=[release.pk])
-        assert client.post(url, {"reason": "because"}).status_code == 403
-    release.refresh_from_db()
-    assert release.is_published
-    assert "Withdraw" not in text_of(client.get(release.get_absolute_url()))
-
-
 def test_action_on_a_list_leads_to_the_page_that_asks(as_admin: Client) -> None:
     release = ReleaseFactory(published=True)
     other = ReleaseFactory(published=True)
     url = reverse("admin:builds_release_changelist")
-    one = {"action": "withdraw_selected", "_selected_action": [release.pk]}
+    one = {"action": "release-withdraw", "_selected_action": [release.pk]}
     response = as_admin.post(url, one)
-    assert response["Location"].endswith(f"/{release.pk}/withdraw/")
-    both = {"action": "withdraw_selected", "_selected_action": [release.pk, other.pk]}
+    assert response["Location"].endswith(f"/{release.pk}/withdraw")
+    both = {"action": "release-withdraw", "_selected_action": [release.pk, other.pk]}
     assert "Choose just one" in text_of(as_admin.post(url, both, follow=True))
+
+
+def test_admin_retries_all_that_are_selected_and_hears_what_could_not_be(as_admin: Client) -> None:
+    failed, published = ReleaseFactory(failed=True), ReleaseFactory(published=True)
+    chosen = {"action": "release-retry", "_selected_action": [failed.pk, published.pk]}
+    said = text_of(as_admin.post(reverse("admin:builds_release_changelist"), chosen, follow=True))
+    assert f"What failed of {failed} is tried again." in said
+    assert "is published: there is nothing to retry." in said
+    failed.refresh_from_db()
+    assert failed.is_draft
+
+
+def test_page_that_asks_says_what_becomes_the_latest(as_admin: Client) -> None:
+    channel = ChannelFactory(name="demo")
+    old = ReleaseFactory(channel=channel, published=True)
+    new = ReleaseFactory(channel=channel, published=True)
+    asks = text_of(as_admin.get(reverse("release-withdraw", args=[new.pk])))
+    assert f"The latest of demo for x86_64-linux becomes {old.version} again." in asks
+    assert "answer 410" in asks
+    asks = text_of(as_admin.get(reverse("release-withdraw", args=[old.pk])))
+    assert f"The latest of demo for x86_64-linux stays {new.version}." in asks
+    asks = text_of(as_admin.get(reverse("release-rollback", args=[old.pk])))
+    assert f"{new.version}, the latest now, stays published" in asks
+    old.withdraw("x", at=NOW)
+    asks = text_of(as_admin.get(reverse("release-withdraw", args=[new.pk])))
+    assert "none is left to download" in asks
+
+
+def test_act_that_can_not_be_done_now_says_why(as_admin: Client) -> None:
+    release = ReleaseFactory(published=True)
+    page = text_of(as_admin.get(release.get_absolute_url()))
+    for reason in (
+        f"{release} is the latest already.",
+        f"{release} is published: there is nothing to cancel.",
+        f"{release} is published; only a finished draft can be published.",
+        f"{release} is not kept for good.",
+    ):
+        assert reason in page
+    response = as_admin.get(reverse("release-rollback", args=[release.pk]))
+    assert response.status_code == 409
+    assert "is the latest already" in text_of(response)
+    assert "<textarea" not in response.content.decode()
+
+
+def test_rolling_back_moves_the_head_and_back_again(as_admin: Client) -> None:
+    channel = ChannelFactory(name="demo")
+    old = ReleaseFactory(channel=channel, published=True, stored=True)
+    ReleaseFactory(channel=channel, published=True, stored=True)
+    url = reverse("release-rollback", args=[old.pk])
+    assert "This field is required" in text_of(as_admin.post(url, {"reason": " "}))
+    said = text_of(as_admin.post(url, {"reason": "The new one hangs."}, follow=True))
+    assert f"{old} is the latest again." in said
+    assert Head.objects.get().release == old
+    assert AuditEntry.objects.newest_first()[0].reason == "The new one hangs."
+
+
+def test_finished_draft_is_published_by_hand(as_admin: Client) -> None:
+    draft = ReleaseFactory(pinned=True)
+    url = reverse("release-publish", args=[draft.pk])
+    assert "it waits for netboot" in text_of(as_admin.get(url))
+    draft.builds.update(status="succeeded")
+    draft.checks.update(verdict="passed")
+    said = text_of(as_admin.post(url, follow=True))
+    assert f"{draft} is published." in said
+    assert AuditEntry.objects.get().who == "root"
+
+
+def test_keeping_for_good_and_letting_go_again(as_admin: Client) -> None:
+    release = ReleaseFactory(published=True, stored=True)
+    as_admin.post(reverse("release-keep", args=[release.pk]), {"reason": "A customer boots it."})
+    assert Release.objects.get().kept_by == User.objects.get(username="root")
+    as_admin.post(reverse("release-unkeep", args=[release.pk]))
+    assert not Release.objects.get().is_kept
 
 
 @pytest.mark.parametrize("model", ["release", "build", "artifact", "check", "head"])

@@ -175,17 +175,18 @@ def test_pages_fit_can_be_read_and_keep_to_the_policy(
         assert chromium.complaints == []
 
 
-def test_staff_rebuild_with_one_click(live_server: LiveServer) -> None:
+def test_staff_rebuild_from_the_dashboard(live_server: LiveServer) -> None:
     channel: Channel = ChannelFactory(name="demo", systems=[System.X86_64])
     user = UserFactory(admin=True)
     user.set_password("a long password")
     user.save()
     with browser(live_server) as chromium:
         page = chromium.open("/admin/login/?next=/")
-        page.fill("#id_username", user.username)
+        page.fill("#id_login", user.username)
         page.fill("#id_password", "a long password")
         page.press("#id_password", "Enter")
-        page.get_by_role("button", name="Rebuild now").click()
+        page.get_by_role("link", name="Rebuild now").click()
+        page.get_by_role("button", name="Build it now").click()
         page.get_by_text("demo is being built for x86_64-linux.").wait_for()
         assert re.search(r"/releases/drafts/\d+/$", page.url)
         assert chromium.complaints == []

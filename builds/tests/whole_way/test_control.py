@@ -39,8 +39,8 @@ class Admin:
         handler = urllib.request.HTTPCookieProcessor(self._jar)
         self._opener = urllib.request.build_opener(handler)
         [password] = re.findall(r"as admin with the password (\S+)", portal.log.read_text())
-        self.get("/admin/login/")
-        self.post("/admin/login/", username="admin", password=password, next="/")
+        self.get("/accounts/login/")
+        self.post("/accounts/login/", login="admin", password=password, next="/")
 
     def get(self, path: str) -> str:
         """A page as the admin sees it."""

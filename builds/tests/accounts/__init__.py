@@ -1,0 +1,1 @@
+"""Tests of people: roles, signing in, second factors."""
