@@ -134,12 +134,15 @@ class Verdict(models.TextChoices):
     EMERGENCY = "emergency", "emergency shell"
     HUNG = "hung", "no sign of life"
     ENDED = "ended", "the machine ended early"
+    LOADER = "loader", "the loader failed"
+    HANDOVER = "handover", "the handover failed"
+    DAMAGED = "damaged", "a file is damaged"
     ERROR = "error", "could not be checked"
 
     @classmethod
     def failed(cls) -> frozenset[Verdict]:
         """The verdicts that hold a release back."""
-        return frozenset({cls.PANICKED, cls.EMERGENCY, cls.HUNG, cls.ENDED, cls.ERROR})
+        return frozenset(cls) - {cls.PENDING, cls.RUNNING, cls.PASSED}
 
 
 class EventKind(models.TextChoices):

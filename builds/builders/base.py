@@ -103,7 +103,8 @@ class BuildOutput:
 
     `closure_size` is in bytes; `version` and `kernel_version` are what the image says of itself,
     "" where it says nothing; `kernel_params` is the kernel's command line as the image's own
-    iPXE script has it, without initrd= and ${cmdline}; `sandboxed` says whether Nix could
+    iPXE script has it, without initrd= and ${cmdline}; `memory` is the MiB of RAM that the image
+    says it needs, None where it says nothing; `sandboxed` says whether Nix could
     isolate the build.
     """
 
@@ -116,6 +117,7 @@ class BuildOutput:
     kernel_params: str
     sandboxed: bool
     builder_version: str
+    memory: int | None = None
 
 
 class BuilderError(Exception):

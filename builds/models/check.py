@@ -72,6 +72,18 @@ class Check(Leased):
         max_length=10, blank=True, help_text="kvm, or tcg where it was emulated."
     )
     console = models.TextField(blank=True, help_text="The end of what the machine printed.")
+    gates = models.BooleanField(
+        default=True, editable=False, help_text="The release is not published before it passes."
+    )
+    picture = models.CharField(
+        max_length=120,
+        blank=True,
+        editable=False,
+        help_text="The name, among the release's files, of what the screen showed at the end.",
+    )
+    memory = models.PositiveIntegerField(
+        null=True, blank=True, editable=False, help_text="MiB of the machine that was booted."
+    )
     sent_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="When it was handed to the broker."
     )
