@@ -19,7 +19,6 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from builds import broker, pipeline
-from builds.choices import ReleaseStatus
 from builds.models import Build, Check, Release
 from builds.pipeline import Presence, Step, advance
 from builds.pipeline.scrub import MIB
@@ -84,7 +83,7 @@ def build(build_id: int) -> None:
 def check(check_id: int) -> None:
     """Run one check: of all that were handed out and wait, the one whose turn it is."""
     handed_out = Q(sent_at__isnull=False) | Q(pk=check_id)
-    waiting = Check.objects.waiting().filter(handed_out, release__status=ReleaseStatus.DRAFT)
+    waiting = Check.objects.waiting().wanted().filter(handed_out)
     for row in waiting.in_turn().select_related("release__channel"):
         if pipeline.run_check(row, worker=_worker()):
             move_on(_fresh(row.release_id))
@@ -98,6 +97,7 @@ def publish(release_id: int) -> None:
     with pipeline.holding(release, _worker()) as is_ours:
         if is_ours:
             pipeline.publish(release, at=timezone.now())
+    move_on(_fresh(release_id))
     tell()
 
 

@@ -31,6 +31,9 @@ class ArtifactShape(Schema):
     sha256: str = Field(description="64 hex digits, of what immutable_url gives")
     url: str = Field(description="the latest file of this name; it moves with each release")
     immutable_url: str = Field(description="this very file, for good")
+    least_memory_mib: int | None = Field(
+        description="the fewest MiB of RAM with which it was seen to boot; null where not measured"
+    )
 
 
 class LatestShape(Schema):
@@ -104,4 +107,5 @@ def _artifact_shape(artifact: Artifact, release: Release, base: str) -> Artifact
         sha256=artifact.sha256,
         url=moving_url(base, release.channel.name, artifact.name),
         immutable_url=immutable_url(base, artifact),
+        least_memory_mib=artifact.least_memory,
     )

@@ -178,5 +178,11 @@ class Builder(Protocol):
     def version(self) -> str:
         """What the builder calls itself, "" where it is not there."""
 
+    def provide(self, flake: str, attribute: str, cancelled: CancelSignal = never) -> Path:
+        """The output of an attribute as it lies in the store, built where it is not there yet.
+
+        For what the portal itself needs; nobody reads products in it. Raises a BuilderError.
+        """
+
     def build(self, request: BuildRequest) -> BuildOutput:
         """Build one image; blocks until it ends. Raises a BuilderError."""

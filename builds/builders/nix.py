@@ -45,10 +45,7 @@ class NixBuilder:
             return ""
 
     def provide(self, flake: str, attribute: str, cancelled: CancelSignal = never) -> Path:
-        """The output of an attribute as it lies in the store, built where it is not there yet.
-
-        For what the portal itself needs; nobody reads products in it. Raises a BuilderError.
-        """
+        """Have an attribute in the store; see Builder."""
         limit = self.settings.pin_limit
         watch = Watch(cancelled, time_limit=limit, silence_limit=limit)
         calls = NixCalls(self.settings, watch, Silence())

@@ -58,7 +58,7 @@ class BootResult:
 
     `seconds` is from the start of QEMU to the verdict, `reason` one sentence, `console` the
     newest 256 KiB of the serial port, escapes and all, `picture` what the display showed at the
-    end, as PNG, b"" where there is no display.
+    end, as PNG, b"" where there is no display; `memory` is the machine's RAM in MiB.
     """
 
     verdict: Verdict
@@ -67,6 +67,7 @@ class BootResult:
     reason: str
     console: str
     picture: bytes = b""
+    memory: int | None = None
 
 
 class Watched:
@@ -171,7 +172,15 @@ def _boot_once(guest: Guest, play: Callable[[], tuple[Verdict, str]]) -> BootRes
         return BootResult(
             Verdict.ERROR, time.monotonic() - started, guest.accelerator.name, str(error), ""
         )
-    return BootResult(verdict, seconds, guest.accelerator.name, reason, guest.console, picture)
+    return BootResult(
+        verdict,
+        seconds,
+        guest.accelerator.name,
+        reason,
+        guest.console,
+        picture,
+        guest.machine.memory,
+    )
 
 
 def _verdict(watched: Watched, marker: str, then: Callable[[Watched], None]) -> tuple[Verdict, str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from builds.choices import Verdict
+from builds.choices import ReleaseStatus, Verdict
 from builds.models.lease import Leased, lease_end
 from builds.models.release import Release
 
@@ -22,8 +24,32 @@ class CheckQuerySet(models.QuerySet["Check"]):
         return self.filter(verdict=Verdict.PENDING)
 
     def in_turn(self) -> CheckQuerySet:
-        """The most urgent first, and of those the oldest."""
-        return self.order_by("release__urgency", "release__created_at", "pk")
+        """What a draft waits for first, of that the most urgent, and of those the oldest."""
+        return self.order_by("-gates", "release__urgency", "release__created_at", "pk")
+
+    def gating(self) -> CheckQuerySet:
+        """Those that a draft is published by."""
+        return self.filter(gates=True)
+
+    def later(self) -> CheckQuerySet:
+        """Those that are run once the release is published."""
+        return self.filter(gates=False)
+
+    def wanted(self) -> CheckQuerySet:
+        """Those of releases that stand where they are run: drafts, and for later ones published."""
+        draft = Q(gates=True, release__status=ReleaseStatus.DRAFT)
+        return self.filter(draft | Q(gates=False, release__status=ReleaseStatus.PUBLISHED))
+
+    def running(self) -> CheckQuerySet:
+        """Those that a worker has."""
+        return self.filter(RUNNING)
+
+    def plan(self, release: Release, names: Iterable[str], *, gates: bool) -> None:
+        """Let checks wait that are not there yet, in this order."""
+        self.bulk_create(
+            (Check(release=release, name=name, gates=gates) for name in names),
+            ignore_conflicts=True,
+        )
 
     def passed(self) -> CheckQuerySet:
         """Those that found what they looked for."""
@@ -44,6 +70,8 @@ class CheckQuerySet(models.QuerySet["Check"]):
                 sent_at=None,
                 reason="",
                 console="",
+                picture="",
+                memory=None,
                 seconds=None,
                 started_at=None,
                 finished_at=None,
@@ -119,7 +147,15 @@ class Check(Leased):
         self.write(RUNNING, lease_until=lease_end())
 
     def conclude(
-        self, verdict: Verdict, reason: str, *, seconds: float, accelerator: str, console: str
+        self,
+        verdict: Verdict,
+        reason: str,
+        *,
+        seconds: float,
+        accelerator: str,
+        console: str,
+        picture: str = "",
+        memory: int | None = None,
     ) -> None:
         """Record what was found."""
         self.write(
@@ -129,6 +165,8 @@ class Check(Leased):
             seconds=round(seconds, 1),
             accelerator=accelerator,
             console=console,
+            picture=picture,
+            memory=memory,
             finished_at=Now(),
             lease_until=None,
         )

@@ -124,7 +124,11 @@ def latest_record(release: Release) -> bytes:
         "manifest": f"{release.version}/{manifest_name(release.system)}",
         "sums": f"{release.version}/{sums_name(release.system)}",
         "artifacts": [
-            _artifact_record(artifact) | {"url": f"{release.version}/{artifact.name}"}
+            _artifact_record(artifact)
+            | {
+                "url": f"{release.version}/{artifact.name}",
+                "least_memory_mib": artifact.least_memory,
+            }
             for artifact in release.artifacts.all()
         ],
     }

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from builds.builders.base import Builder, BuilderError, Source
-from builds.choices import System, Trigger, Urgency
+from builds.choices import CheckName, System, Trigger, Urgency
 from builds.models import MOST_ATTEMPTS, Build, Channel, Check, Head, Release, Target, pause
 from builds.pipeline.watch import has_ended
 from builds.points import point
@@ -158,4 +158,6 @@ def _queue(release: Release, targets: list[Target]) -> None:
         Build(release=release, variant=target.variant, attribute=target.attribute)
         for target in targets
     )
-    Check.objects.bulk_create(Check(release=release, name=name) for name in release.channel.checks)
+    variants = [target.variant for target in targets]
+    names = CheckName.planned(release.channel.checks, release.system, variants)
+    Check.objects.plan(release, names, gates=True)

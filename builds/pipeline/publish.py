@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
-from builds.choices import Role, Variant
-from builds.models import Artifact, Build, LeaseLost, Release
+from django.db import transaction
+
+from builds.choices import CheckName, Role, Variant
+from builds.models import Artifact, Build, Check, LeaseLost, Release
 from builds.pipeline import documents
 from builds.pipeline.store import settle
 from builds.points import point
@@ -39,11 +41,23 @@ def publish(release: Release, *, at: datetime) -> bool:
         logger.warning("%s is published by another worker; this one stops", release)
         return False
     point("publish: papers written")
-    published = release.publish(at=at)
+    published = _publish(release, at)
     point("publish: committed")
     if published:
         logger.info("published %s", release)
         tell(release.channel.name)
+    return published
+
+
+def _publish(release: Release, at: datetime) -> bool:
+    """Make it the latest, and let the checks wait that are not waited for."""
+    with transaction.atomic():
+        published = release.publish(at=at)
+        if published:
+            variants = set(release.artifacts.values_list("variant", flat=True))
+            gating = {check.name for check in release.checks.all()}
+            names = CheckName.planned(release.channel.checks_after, release.system, variants)
+            Check.objects.plan(release, [name for name in names if name not in gating], gates=False)
     return published
 
 

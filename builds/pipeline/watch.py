@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from builds.choices import ReleaseStatus
-from builds.models import Release
+from builds.models import Check, Release
 from builds.pipeline.patience import riding_out
 
 ASK_EVERY = 1.0
@@ -28,6 +28,12 @@ class Watch:
             with riding_out("a question to the database"):
                 self._answer = self._answer or self._question()
         return self._answer
+
+
+def is_unwanted(check: Check) -> Watch:
+    """Whether a check's release no longer stands where it is checked."""
+    same = Check.objects.wanted().filter(pk=check.pk)
+    return Watch(lambda: not same.exists())
 
 
 def has_ended(release: Release) -> Watch:

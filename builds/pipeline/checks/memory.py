@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from builds.choices import Role, Variant
-from builds.models import Artifact, Release
+from builds.choices import CheckName, Role, Variant
+from builds.models import Artifact, Check, Release
+from builds.pipeline.publish import tell
 
 MIB = 1024 * 1024
 STEP = 32
@@ -26,6 +27,15 @@ def memory_for(release: Release, variant: Variant) -> int:
     measured = (last_measured(release, variant) or 0) * 5 // 4
     needed = max(declared, measured) or _UNKNOWN + 5 * size
     return rounded(needed + _FIRMWARE + (0 if variant == Variant.ISO else 2 * size))
+
+
+def note_least_memory(check: Check, memory: int | None) -> None:
+    """Write what a check has measured to the files it booted; other checks measure nothing."""
+    if check.name not in CheckName.values or not CheckName(check.name).measures:
+        return
+    files = check.release.artifacts.filter(variant=CheckName(check.name).variant)
+    files.exclude(role__in=[Role.KERNEL, Role.IPXE]).update(least_memory=memory)
+    tell(check.release.channel.name)
 
 
 def last_measured(release: Release, variant: Variant) -> int | None:

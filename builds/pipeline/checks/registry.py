@@ -1,35 +1,32 @@
-"""Every check there is: its name, what it boots, where it applies."""
+"""Every check there is, by its name, and how it is made."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from builds.choices import System, Variant, Verdict
+from builds.choices import CheckName, Variant, Verdict
 from builds.emulator.machine import Firmware
 from builds.emulator.watch import BootFailed, BootResult
 from builds.models import Release
 from builds.pipeline.checks import iso, kexec, netboot
+from builds.pipeline.checks.least import LeastMemory
 from builds.pipeline.checks.memory import memory_for
 from builds.pipeline.checks.subject import Subject
 
-EVERYWHERE = tuple(System)
-ON_PC = (System.X86_64,)
-
 CheckRun = Callable[[Release, Callable[[], bool]], BootResult]
+Way = Callable[[Subject], BootResult]
 
 
 @dataclass(frozen=True, slots=True)
 class BootCheck:
-    """One way to boot one variant, on the systems that have it."""
+    """One way to boot one variant."""
 
     variant: Variant
-    way: Callable[[Subject], BootResult]
-    systems: tuple[System, ...] = EVERYWHERE
-    gates: bool = True
+    way: Way
 
     def __call__(self, release: Release, cancelled: Callable[[], bool]) -> BootResult:
-        """Boot a release that way; see boot()."""
+        """Boot a release that way."""
         memory = memory_for(release, self.variant)
         try:
             return self.way(Subject.of(release, cancelled, memory))
@@ -37,34 +34,37 @@ class BootCheck:
             return not_booted(failed.verdict, str(failed))
 
 
-CHECKS: dict[str, CheckRun] = {
-    "boot-netboot-direct": BootCheck(Variant.NETBOOT, netboot.direct),
-    "boot-netboot-bios": BootCheck(Variant.NETBOOT, netboot.by_script_bios, ON_PC),
-    "boot-netboot-uefi": BootCheck(Variant.NETBOOT, netboot.by_script_uefi),
-    "boot-kexec-installer": BootCheck(
-        Variant.KEXEC_INSTALLER, kexec.tarball(Variant.KEXEC_INSTALLER)
-    ),
-    "boot-kexec-installer-noninteractive": BootCheck(
-        Variant.KEXEC_INSTALLER_NONINTERACTIVE,
-        kexec.tarball(Variant.KEXEC_INSTALLER_NONINTERACTIVE),
-    ),
-    "boot-kexec-bundle": BootCheck(Variant.KEXEC_BUNDLE, kexec.bundle),
-    "boot-iso-cd-bios": BootCheck(Variant.ISO, iso.iso(Firmware.BIOS, as_disk=False), ON_PC),
-    "boot-iso-cd-uefi": BootCheck(Variant.ISO, iso.iso(Firmware.UEFI, as_disk=False)),
-    "boot-iso-disk-bios": BootCheck(Variant.ISO, iso.iso(Firmware.BIOS, as_disk=True), ON_PC),
-    "boot-iso-disk-uefi": BootCheck(Variant.ISO, iso.iso(Firmware.UEFI, as_disk=True)),
+_kexec_installer = kexec.tarball(Variant.KEXEC_INSTALLER)
+_noninteractive = kexec.tarball(Variant.KEXEC_INSTALLER_NONINTERACTIVE)
+_cd_uefi = iso.iso(Firmware.UEFI, as_disk=False)
+
+_WAYS: dict[CheckName, Way] = {
+    CheckName.NETBOOT_DIRECT: netboot.direct,
+    CheckName.NETBOOT_BIOS: netboot.by_script_bios,
+    CheckName.NETBOOT_UEFI: netboot.by_script_uefi,
+    CheckName.KEXEC_INSTALLER: _kexec_installer,
+    CheckName.KEXEC_INSTALLER_NONINTERACTIVE: _noninteractive,
+    CheckName.KEXEC_BUNDLE: kexec.bundle,
+    CheckName.ISO_CD_BIOS: iso.iso(Firmware.BIOS, as_disk=False),
+    CheckName.ISO_CD_UEFI: _cd_uefi,
+    CheckName.ISO_DISK_BIOS: iso.iso(Firmware.BIOS, as_disk=True),
+    CheckName.ISO_DISK_UEFI: iso.iso(Firmware.UEFI, as_disk=True),
 }
-"""By name; the order is the one in which they are shown and run."""
+# The way that needs least beside the image itself.
+_MEASURED: dict[CheckName, Way] = {
+    CheckName.LEAST_RAM_NETBOOT: netboot.direct,
+    CheckName.LEAST_RAM_KEXEC_INSTALLER: _kexec_installer,
+    CheckName.LEAST_RAM_KEXEC_INSTALLER_NONINTERACTIVE: _noninteractive,
+    CheckName.LEAST_RAM_ISO: _cd_uefi,
+}
+
+CHECKS: dict[str, CheckRun] = {
+    **{name.value: BootCheck(name.variant, way) for name, way in _WAYS.items()},
+    **{name.value: LeastMemory(name.variant, way) for name, way in _MEASURED.items()},
+}
+"""By name; exactly those of CheckName."""
 
 
 def not_booted(verdict: Verdict, reason: str) -> BootResult:
     """The verdict of a check that did not come as far as a machine."""
     return BootResult(verdict=verdict, reason=reason, seconds=0, accelerator="", console="")
-
-
-def applies(name: str, system: str, variants: Iterable[str]) -> bool:
-    """Whether a check can be made of what is built of these variants on a system."""
-    check = CHECKS.get(name)
-    if not isinstance(check, BootCheck):
-        return True  # one that nobody knows is to say so itself
-    return System(system) in check.systems and check.variant in set(variants)

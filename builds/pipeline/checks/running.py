@@ -9,11 +9,13 @@ from contextlib import suppress
 from builds.choices import Verdict
 from builds.emulator.watch import BootCancelled, BootResult
 from builds.models import Check, LeaseLost
+from builds.pipeline.checks.memory import note_least_memory
+from builds.pipeline.checks.picture import keep_picture
 from builds.pipeline.checks.registry import CHECKS, not_booted
 from builds.pipeline.heartbeat import Heartbeat
 from builds.pipeline.patience import insist
 from builds.pipeline.store import settle
-from builds.pipeline.watch import has_ended
+from builds.pipeline.watch import is_unwanted
 from builds.points import point
 
 logger = logging.getLogger(__name__)
@@ -26,7 +28,7 @@ def run_check(check: Check, *, worker: str) -> bool:
         logger.info("%s is taken or done", check)
         return False
     point("check: row taken")
-    unwanted = has_ended(check.release)
+    unwanted = is_unwanted(check)
     try:
         with Heartbeat(check) as heart:
             result = _result(check, lambda: heart.lost or unwanted())
@@ -64,6 +66,9 @@ def _record(check: Check, result: BootResult | OSError) -> None:
         logger.warning("%s %s", check, reason)
         insist(lambda: check.put_back(reason), str(check))
         return
+    if result.verdict == Verdict.PASSED:
+        note_least_memory(check, result.memory)
+    picture = keep_picture(check, result.picture)
     insist(
         lambda: check.conclude(
             result.verdict,
@@ -71,6 +76,8 @@ def _record(check: Check, result: BootResult | OSError) -> None:
             seconds=result.seconds,
             accelerator=result.accelerator,
             console=result.console.replace("\0", ""),
+            picture=picture,
+            memory=result.memory,
         ),
         str(check),
     )

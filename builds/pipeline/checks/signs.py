@@ -18,6 +18,6 @@ def signs(subject: Subject) -> Callable[[Watched], None]:
 
 
 def answers_ssh(watched: Watched) -> None:
-    """Wait until an ssh server greets. Raises BootFailed."""
+    """Wait until an ssh server greets; the greeting crosses a forwarded port. BootFailed."""
     port = watched.guest.port(SSH.guest_port)
     watched.until(lambda: banner(port), "an ssh server greeted on port 22")

@@ -8,5 +8,5 @@ from django.conf import LazySettings
 
 @pytest.fixture(autouse=True)
 def _no_beats(settings: LazySettings) -> None:
-    """A beat comes from another connection, which can't write while the test's own has the table."""
+    """A beat has a connection of its own, which can't write beside the test's."""
     settings.LEASE_SECONDS, settings.HEARTBEAT_SECONDS = 3600, 1800
