@@ -195,6 +195,35 @@ class CheckName(models.TextChoices):
         return system in self.systems and self.variant in variants
 
     @classmethod
+    def gates(cls) -> list[CheckName]:
+        """Those that a release may be held back by."""
+        return [name for name in cls if not name.measures]
+
+    @classmethod
+    def plainest(cls, variant: Variant) -> CheckName:
+        """The one that boots a variant with the least beside it."""
+        wanted = {Variant.NETBOOT: cls.NETBOOT_DIRECT, Variant.ISO: cls.ISO_CD_UEFI}
+        return wanted.get(variant) or cls(f"boot-{variant}")
+
+    @classmethod
+    def missing(
+        cls, names: Collection[str], systems: Iterable[str], variants: Collection[str]
+    ) -> list[CheckName]:
+        """What must be added so that every variant is booted before it is published."""
+        booted = {
+            (system, cls(name).variant)
+            for system in systems
+            for name in cls.planned(set(names) & {*cls.gates()}, system, variants)
+        }
+        wanted = {
+            cls.plainest(Variant(variant))
+            for system in systems
+            for variant in variants
+            if (system, variant) not in booted
+        }
+        return [name for name in cls if name in wanted]
+
+    @classmethod
     def planned(cls, names: Iterable[str], system: str, variants: Collection[str]) -> list[str]:
         """Of some names those that apply; one that is no name stays, to say so itself."""
         return [

@@ -26,6 +26,7 @@ NIX = (
     *("--option", "build-users-group", ""),
     *("--option", "substituters", ""),
 )
+FLAKE = f"path:{settings.BASE_DIR}/images/mini"
 Edit = Callable[[bytes], bytes]
 
 
@@ -41,8 +42,7 @@ class Image:
 
 def build_image(system: System, variant: Variant) -> Image:
     """Have Nix build one variant; it lies in the store where that was done before."""
-    flake = f"path:{settings.BASE_DIR}/images/mini"
-    attribute = f"{flake}#packedOn.{platform.machine()}-linux.{system}.{variant}"
+    attribute = f"{FLAKE}#packedOn.{platform.machine()}-linux.{system}.{variant}"
     command = [*NIX, "build", "--json", "--no-link", attribute]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
