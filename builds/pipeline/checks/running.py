@@ -33,7 +33,7 @@ def run_check(check: Check, *, worker: str) -> bool:
         with Heartbeat(check) as heart:
             result = _result(check, lambda: heart.lost or unwanted())
             point("check: verdict found")
-            _record(check, result)
+            record(check, result)
     except BootCancelled:
         logger.info("%s stops: it is not wanted any more, or given to another worker", check)
         with suppress(LeaseLost):
@@ -60,7 +60,8 @@ def _result(check: Check, cancelled: Callable[[], bool]) -> BootResult | OSError
         return not_booted(Verdict.ERROR, f"The stored files could not be read: {error}")
 
 
-def _record(check: Check, result: BootResult | OSError) -> None:
+def record(check: Check, result: BootResult | OSError) -> None:
+    """Write down what was found, under the lease; put the check back where it could not look."""
     if isinstance(result, OSError):
         reason = f"waits for the storage: {result}"
         logger.warning("%s %s", check, reason)

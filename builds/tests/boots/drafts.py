@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,9 @@ from builds import pipeline
 from builds.builders.base import Pin
 from builds.builders.products import params_of_script, parse_listing
 from builds.choices import BuildStatus, Role, System, Trigger, Variant
-from builds.models import Artifact, Build, Check, Release
+from builds.models import Artifact, Build, Channel, Check, Release
 from builds.storage import artifacts
+from builds.tests.boots.edits import Edit
 from builds.tests.factories import ChannelFactory
 
 NIX = (
@@ -27,7 +28,6 @@ NIX = (
     *("--option", "substituters", ""),
 )
 FLAKE = f"path:{settings.BASE_DIR}/images/mini"
-Edit = Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ def draft(
 ) -> Release:
     """A draft of these variants with its files stored, each changed by an edit of its role."""
     [version] = {image.version for image in images.values()}
-    channel = ChannelFactory(
-        name="demo", systems=[system], variants=list(images), checks=[], ssh=True
+    channel = Channel.objects.filter(name="demo").first() or ChannelFactory(
+        name="demo", variants=list(images), checks=[], ssh=True
     )
     release = Release.objects.create(channel=channel, system=system, trigger=Trigger.ADMIN)
     pin = Pin("path:images/mini", {}, "b" * 40, "sha256-x", version)
