@@ -26,10 +26,20 @@ from typing import TypedDict
 LOCK = Path(__file__).resolve().with_name("inputs.json")
 ARCHITECTURES = {"x86_64-linux": "amd64", "aarch64-linux": "arm64"}
 BUSYBOX = "busybox-static"
-# What is started in the image or from the tarball: the package, and its programs.
+# What is started in the image, from the tarball, or by the scripts that pack: the package, and its
+# programs.
 PROGRAMS = {
     "dropbear": ("dropbear-bin", {"dropbear", "dropbearkey", "dropbearconvert"}),
     "kexec": ("kexec-tools", {"kexec"}),
+    "mkimage": ("grub-common", {"grub-mkimage"}),
+    "mtools": ("mtools", {"mtools"}),
+    "xorriso": ("xorriso", {"xorriso"}),
+    "xz": ("xz-utils", {"xz"}),
+}
+# GRUB's modules for each firmware that an ISO starts from.
+GRUB = {
+    "x86_64-linux": ["grub-efi-amd64-bin", "grub-pc-bin"],
+    "aarch64-linux": ["grub-efi-arm64-bin"],
 }
 
 
@@ -50,6 +60,7 @@ class Program(TypedDict):
 
 class System(TypedDict):
     kernel: str
+    grub: list[str]
     busybox_nar_sha256: str
     packages: dict[str, Package]
     programs: dict[str, Program]
@@ -176,11 +187,13 @@ def lock_system(apt: Apt, cache: Path, scratch: Path) -> System:
         program: lock_program(unpacked, package, files)
         for program, (package, files) in PROGRAMS.items()
     }
-    debs |= apt.download([kernel])
-    kept = {kernel, BUSYBOX}.union(*(program["packages"] for program in programs.values()))
+    data = [kernel, *GRUB[apt.system]]
+    debs |= apt.download(data)
+    kept = {BUSYBOX, *data}.union(*(program["packages"] for program in programs.values()))
     busybox = busybox_tree(debs[BUSYBOX], apt.system, scratch)
     return {
         "kernel": kernel,
+        "grub": GRUB[apt.system],
         "busybox_nar_sha256": output("nix-hash", "--type", "sha256", str(busybox)).strip(),
         "packages": {name: lock_package(name, debs[name], cache) for name in sorted(kept)},
         "programs": programs,

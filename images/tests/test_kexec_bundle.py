@@ -13,7 +13,7 @@ from random import Random
 
 import pytest
 
-HEADER = Path(__file__).parents[1] / "nixos" / "pack" / "kexec-bundle.sh"
+HEADER = Path(__file__).parents[1] / "kexec" / "bundle"
 SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
 RUN = """#!/bin/sh
 echo "run in $(dirname "$0")"

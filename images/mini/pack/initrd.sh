@@ -12,7 +12,7 @@ cd "$tree"
 mkdir -p bin dev lib lib64 mnt proc root/.ssh run sys tmp usr/sbin var/run
 chmod 700 root root/.ssh
 chmod 1777 tmp
-chmod 755 init bin/add-gateway etc/rc etc/udhcpc/default.script
+chmod 755 init bin/* etc/rc etc/udhcpc/default.script
 
 cp "$busybox" bin/busybox
 ln -s busybox bin/sh

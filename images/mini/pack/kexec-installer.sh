@@ -6,6 +6,8 @@ set -eu
 . "$unpack"
 # shellcheck source=pack/tar.sh
 . "$tar"
+# shellcheck source=pack/tool.sh
+. "$tool"
 
 mkdir -p tree/kexec/lib "$out/nix-support"
 cd tree
@@ -23,9 +25,14 @@ mv "$loader" kexec/lib/ld.so
 chmod -R u=rwX,go=rX kexec
 chmod 755 kexec/run kexec/kexec kexec/ip kexec/lib/kexec kexec/lib/ld.so
 
-tarball=nixos-kexec-installer-$targetSystem.tar.gz
-find kexec | LC_ALL=C sort | write_tar | gzip > "$out/$tarball"
-echo "$tarball of $(stat -c %s "$out/$tarball") bytes"
+tarball=nixos-kexec-installer-$targetSystem.tar
+find kexec | LC_ALL=C sort | write_tar > "$NIX_BUILD_TOP/tar"
+gzip < "$NIX_BUILD_TOP/tar" > "$out/$tarball.gz"
+# Kernel and initrd are compressed already: more effort would gain nothing. BusyBox checks CRC32.
+tool xz -0 --check=crc32 --threads=1 < "$NIX_BUILD_TOP/tar" > "$out/$tarball.xz"
 
 printf '%s\n' "$imageJson" > "$out/nix-support/image.json"
-echo "file tarball $out/$tarball" > "$out/nix-support/hydra-build-products"
+for compression in gz xz; do
+    echo "$tarball.$compression of $(stat -c %s "$out/$tarball.$compression") bytes"
+    echo "file tarball $out/$tarball.$compression" >> "$out/nix-support/hydra-build-products"
+done

@@ -5,7 +5,8 @@ let
 in
 facts.output "kexec-bundle"
   {
-    header = ./kexec-bundle.sh;
+    # The mini image has the same one.
+    header = ../../kexec/bundle;
     payload = "${kexec-installer}/nixos-kexec-installer-${system}.tar.gz";
     bundle = "kexec-bundle-${system}";
   }
