@@ -48,6 +48,11 @@ def first_half(data: bytes) -> bytes:
     return data[: len(data) // 2]
 
 
+def first_tenth(data: bytes) -> bytes:
+    """What is there of an initrd that broke off before its first process."""
+    return data[: len(data) // 10]
+
+
 def garbage(data: bytes) -> bytes:
     """A file of the same size that is nothing."""
     return b"\xa5" * len(data)

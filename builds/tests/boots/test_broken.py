@@ -20,7 +20,7 @@ SYSTEM = System.AARCH64  # the quicker one to boot
 BROKEN = {
     "no init": (edits.without_init, Verdict.PANICKED, "Kernel panic - not syncing"),
     "an init that ends": (edits.ending_init, Verdict.PANICKED, "Attempted to kill init"),
-    "a truncated initrd": (edits.first_half, Verdict.PANICKED, "Initramfs unpacking failed"),
+    "a truncated initrd": (edits.first_tenth, Verdict.PANICKED, "Initramfs unpacking failed"),
     "an initrd that is none": (edits.garbage, Verdict.PANICKED, "Initramfs unpacking failed"),
     "an emergency shell": (edits.emergency_init, Verdict.EMERGENCY, "You are in emergency mode"),
 }
@@ -62,7 +62,7 @@ def test_image_that_hangs_is_told_with_its_last_words(settings: LazySettings) ->
     settings.BOOT_TIME_LIMIT = 20
     release = broken(Role.INITRD, edits.hanging_init)
     reason = held_back(release, CheckName.NETBOOT_DIRECT, Verdict.HUNG, "20 seconds went by")
-    assert "Its last words: Run /init as init process" in reason or "Its last words:" in reason
+    assert "Its last words: " in reason
 
 
 def test_kernel_that_is_none_is_told_in_the_words_of_ipxe() -> None:
