@@ -129,8 +129,9 @@ def _network(machine: Machine) -> Iterator[str]:
         for forward in machine.forwards
     ]
     yield from ("-netdev", ",".join(settings))
-    # UEFI starts iPXE from its own disk; the card's ROM would start another.
-    rom = ",romfile=" if machine.firmware == Firmware.UEFI else ""
+    # UEFI starts iPXE from its own disk, and where nothing is fetched the card's would only wait.
+    boots_by_rom = machine.bootfile and machine.firmware != Firmware.UEFI
+    rom = "" if boots_by_rom else ",romfile="
     yield from ("-device", f"virtio-net-pci,netdev=net{rom}")
 
 

@@ -27,10 +27,12 @@ def plain(console: str) -> str:
 def loader_words(console: str) -> str:
     """What iPXE, GRUB or the firmware said of its failure, "" where none did."""
     text = plain(console)
-    for pattern in (_IPXE, _GRUB, _FIRMWARE):
+    for pattern in (_IPXE, _GRUB):
         if found := pattern.findall(text):
             return _short(found[-1])
-    return ""
+    # Firmware goes on to devices that nobody meant: what it tried first was meant.
+    found = _FIRMWARE.findall(text)
+    return _short(found[0]) if found else ""
 
 
 def last_words(console: str) -> str:

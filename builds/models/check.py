@@ -202,6 +202,11 @@ class Check(Leased):
         return self.fence < MOST_TRIES
 
     @property
+    def was_made_later(self) -> bool:
+        """Whether it has found something since its release was published."""
+        return not self.gates and (self.has_passed or self.has_failed)
+
+    @property
     def has_passed(self) -> bool:
         """Whether it found what it looked for."""
         return self.verdict == Verdict.PASSED

@@ -106,7 +106,7 @@ def manifest(release: Release) -> bytes:
         "sandboxed": release.sandboxed,
         "artifacts": [_artifact_record(artifact) for artifact in release.artifacts.all()],
         "builds": [_build_record(build) for build in release.builds.succeeded()],
-        "checks": [_check_record(check) for check in release.checks.all()],
+        "checks": [_check_record(check) for check in release.checks.gating()],
     }
     return _canonical(record)
 
@@ -142,7 +142,8 @@ def history_record(channel: str) -> bytes | None:
     stays withdrawn, and no version or number is given twice.
     """
     releases = Release.objects.known_to_outside().filter(channel__name=channel)
-    records = [_history_line(release) for release in releases.order_by("system", "sequence")]
+    found = releases.order_by("system", "sequence").prefetch_related("checks", "artifacts")
+    records = [_history_line(release) for release in found]
     if not records:
         return None
     return _canonical({"format": MANIFEST_FORMAT, "channel": channel, "releases": records})
@@ -245,6 +246,8 @@ def _check_record(check: Check) -> dict[str, Any]:
         "reason": check.reason,
         "seconds": check.seconds,
         "accelerator": check.accelerator,
+        "memory_mib": check.memory,
+        "picture": check.picture,
     }
 
 
@@ -258,6 +261,14 @@ def _history_line(release: Release) -> dict[str, Any]:
         "trigger": release.trigger,
         "reason": release.reason,
         "kept": release.kept_reason if release.is_kept else None,
+        "later_checks": [
+            _check_record(check) for check in release.checks.all() if check.was_made_later
+        ],
+        "least_memory_mib": {
+            artifact.name: artifact.least_memory
+            for artifact in release.artifacts.all()
+            if artifact.least_memory
+        },
         **{name: _exact(getattr(release, name)) for name in HISTORY_TIMES},
     }
 

@@ -131,6 +131,7 @@ def _restored(channel: Channel, found: Mirrored, line: dict[str, Any] | None) ->
         with transaction.atomic():
             release = _release(channel, found.system, status, _told(found, line))
             _add_builds(release, found)
+            _add_later(release, line or {})
     except WRONG as error:
         return Outcome("refused", f"{name}: {error}")
     return Outcome("restored", f"{name}, {release.get_status_display()}")
@@ -201,7 +202,25 @@ def _add_builds(release: Release, found: Mirrored) -> None:
         fields = {name: each[name] for name in ARTIFACT_FIELDS}
         Artifact.objects.create(release=release, build=builds.get(variant), **fields)
     for each in found.manifest["checks"]:
-        Check.objects.create(release=release, **{name: each[name] for name in CHECK_FIELDS})
+        _add_check(release, each, gates=True)
+
+
+def _add_later(release: Release, line: dict[str, Any]) -> None:
+    """What was found out once it was published; records of an older portal tell of none."""
+    for each in line.get("later_checks", []):
+        _add_check(release, each, gates=False)
+    for name, memory in line.get("least_memory_mib", {}).items():
+        release.artifacts.filter(name=name).update(least_memory=memory)
+
+
+def _add_check(release: Release, told: dict[str, Any], *, gates: bool) -> None:
+    Check.objects.create(
+        release=release,
+        gates=gates,
+        memory=told.get("memory_mib"),
+        picture=told.get("picture", ""),
+        **{name: told[name] for name in CHECK_FIELDS},
+    )
 
 
 def _build(release: Release, told: dict[str, Any]) -> Build:

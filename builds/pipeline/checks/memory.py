@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from builds.choices import CheckName, Role, Variant
 from builds.models import Artifact, Check, Release
-from builds.pipeline.publish import tell
 
 MIB = 1024 * 1024
 STEP = 32
@@ -35,7 +34,6 @@ def note_least_memory(check: Check, memory: int | None) -> None:
         return
     files = check.release.artifacts.filter(variant=CheckName(check.name).variant)
     files.exclude(role__in=[Role.KERNEL, Role.IPXE]).update(least_memory=memory)
-    tell(check.release.channel.name)
 
 
 def last_measured(release: Release, variant: Variant) -> int | None:

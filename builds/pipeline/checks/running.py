@@ -14,6 +14,7 @@ from builds.pipeline.checks.picture import keep_picture
 from builds.pipeline.checks.registry import CHECKS, not_booted
 from builds.pipeline.heartbeat import Heartbeat
 from builds.pipeline.patience import insist
+from builds.pipeline.publish import tell
 from builds.pipeline.store import settle
 from builds.pipeline.watch import is_unwanted
 from builds.points import point
@@ -82,3 +83,5 @@ def record(check: Check, result: BootResult | OSError) -> None:
         ),
         str(check),
     )
+    if not check.gates:
+        tell(check.release.channel.name)

@@ -68,6 +68,19 @@ def test_ipxe_under_uefi_runs_a_script_over_http(served: tuple[Path, str]) -> No
     assert result.verdict == Verdict.PASSED, result.console
 
 
+def test_bios_speaks_on_the_serial_port_where_that_is_wanted(tmp_path: Path) -> None:
+    disk = tmp_path / "disk.img"
+    disk.write_bytes(bytes(1024 * 1024))
+    machine = Machine(
+        System.X86_64, memory=64, firmware=Firmware.BIOS, disk=disk, bios_on_serial=True
+    )
+    result = boot(machine, "never", timeout=90, using=TCG)
+    assert result.verdict == Verdict.LOADER, result.console
+    assert result.reason == "The loader gave up: Boot failed: not a bootable disk"
+    assert result.picture.startswith(b"\x89PNG\r\n")
+    assert result.memory == 64
+
+
 def test_aarch64_firmware_comes_up() -> None:
     machine = Machine(System.AARCH64, memory=256, firmware=Firmware.UEFI)
     result = boot(machine, "UEFI firmware (version", timeout=60, using=TCG)
@@ -105,6 +118,7 @@ def test_kernel_that_never_ends_rules_kvm_out(tmp_path: Path) -> None:
         ({"append": "quiet"}, "needs a kernel"),
         ({"bootfile": "http://10.0.2.2/x", "firmware": Firmware.BIOS}, "must reach the network"),
         ({}, "needs a kernel"),
+        ({"esp": Path("/esp"), "firmware": Firmware.BIOS}, "Only UEFI boots from an ESP"),
         ({"system": System.AARCH64, "firmware": Firmware.BIOS}, "no BIOS"),
         (
             {
