@@ -19,6 +19,7 @@ class CheckShape(Schema):
     verdict: str = Field(examples=["passed"])
     seconds: float | None = Field(examples=[8.2])
     accelerator: str = Field(description="kvm, or tcg where it was emulated", examples=["tcg"])
+    gates: bool = Field(description="whether the release was not published before it passed")
 
 
 class ArtifactShape(Schema):
@@ -81,7 +82,11 @@ def latest_shape(release: Release, base: str) -> LatestShape:
         manifest_url=paper_url(base, release, documents.manifest_name(release.system)),
         sums_url=paper_url(base, release, documents.sums_name(release.system)),
         signatures={},
-        checks=[_check_shape(check) for check in release.checks.all()],
+        checks=[
+            _check_shape(check)
+            for check in release.checks.all()
+            if check.gates or check.was_made_later
+        ],
         artifacts=[
             _artifact_shape(artifact, release, base) for artifact in release.artifacts.all()
         ],
@@ -95,6 +100,7 @@ def _check_shape(check: Check) -> CheckShape:
         verdict=check.verdict,
         seconds=check.seconds,
         accelerator=check.accelerator,
+        gates=check.gates,
     )
 
 
