@@ -44,6 +44,10 @@ class CheckQuerySet(models.QuerySet["Check"]):
         """Those that a worker has."""
         return self.filter(RUNNING)
 
+    def handed_out(self) -> CheckQuerySet:
+        """Those that the broker was given and nobody has taken yet."""
+        return self.waiting().wanted().filter(sent_at__isnull=False)
+
     def plan(self, release: Release, names: Iterable[str], *, gates: bool) -> None:
         """Let checks wait that are not there yet, in this order."""
         self.bulk_create(

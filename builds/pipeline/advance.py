@@ -84,7 +84,7 @@ def _is_busy() -> bool:
         Build.objects.running().exists()
         or Check.objects.later().running().exists()
         or Check.objects.gating().running().exists()
-        or Check.objects.gating().waiting().wanted().filter(sent_at__isnull=False).exists()
+        or Check.objects.gating().handed_out().exists()
     )
 
 

@@ -31,9 +31,14 @@ class Watch:
 
 
 def is_unwanted(check: Check) -> Watch:
-    """Whether a check's release no longer stands where it is checked."""
+    """Whether a check's release no longer stands where it is checked.
+
+    A later check also makes room for one that a draft waits for; it is made again later.
+    """
     same = Check.objects.wanted().filter(pk=check.pk)
-    return Watch(lambda: not same.exists())
+    if check.gates:
+        return Watch(lambda: not same.exists())
+    return Watch(lambda: not same.exists() or Check.objects.handed_out().gating().exists())
 
 
 def has_ended(release: Release) -> Watch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.conf import LazySettings
 from django.utils import timezone
 
 from builds import pipeline
@@ -10,6 +11,7 @@ from builds.choices import CheckName, ReleaseStatus, System, Variant, Verdict
 from builds.models import Check, Release
 from builds.pipeline import documents
 from builds.pipeline.checks.memory import last_measured, memory_for, note_least_memory
+from builds.pipeline.watch import is_unwanted
 from builds.tests.factories import (
     NOW,
     ArtifactFactory,
@@ -61,6 +63,22 @@ def test_later_check_waits_while_a_draft_has_work_to_do(busy: str) -> None:
     else:
         CheckFactory(sent_at=NOW)
     assert pipeline.advance(release, at=NOW) == []
+
+
+def test_later_check_makes_room_for_one_that_a_draft_waits_for() -> None:
+    release = published()
+    check = Check.objects.later().filter(release=release)[0]
+    assert check.start("worker")
+    assert not is_unwanted(check)()
+    CheckFactory()
+    assert not is_unwanted(check)(), "nobody could take that one yet"
+    CheckFactory(sent_at=NOW)
+    assert is_unwanted(check)()
+
+
+def test_nothing_is_checked_later_where_the_settings_say_so(settings: LazySettings) -> None:
+    settings.CHECK_LATER = False
+    assert later(published()) == []
 
 
 def test_reconcile_hands_out_a_later_check_that_was_lost() -> None:

@@ -54,7 +54,7 @@ class Ssh:
         )
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_machine_boots_by_ipxe_and_kexecs_with_its_keys(
     portal: Portal, demo: Records, tmp_path: Path
 ) -> None:
