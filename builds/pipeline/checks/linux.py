@@ -26,7 +26,10 @@ class RunningLinux:
 
 
 def running_linux(system: System, cancelled: Callable[[], bool]) -> RunningLinux:
-    """The mini image of this portal; built once, then it lies in the Nix store. BootFailed."""
+    """The mini image of this portal; built once, then it lies in the Nix store.
+
+    Raises BootFailed, and OSError where trying again can help.
+    """
     output = _built(system, "netboot", cancelled)
     return RunningLinux(output / system.kernel_name, output / f"initrd-{system}")
 
@@ -44,6 +47,8 @@ def _built(system: System, name: str, cancelled: Callable[[], bool]) -> Path:
     except BuildCancelled as stopped:
         raise BootCancelled from stopped
     except BuilderError as error:
+        if error.retry:
+            raise OSError(str(error)) from error
         raise BootFailed(
             Verdict.ERROR, f"What the check needs could not be built ({name}): {error}"
         ) from error

@@ -20,7 +20,11 @@ def memory_for(release: Release, variant: Variant) -> int:
     and unpacked. On top goes what firmware and loaders hold while they load.
     """
     files = list(release.artifacts.filter(variant=variant).exclude(role=Role.IPXE))
-    size = sum(file.size for file in files) // MIB + 1
+    # A tarball comes in several forms, of which one is loaded.
+    largest: dict[str, int] = {}
+    for file in files:
+        largest[file.role] = max(file.size, largest.get(file.role, 0))
+    size = sum(largest.values()) // MIB + 1
     builds = (file.build for file in files)
     declared = max((build.declared_memory or 0 for build in builds if build), default=0)
     measured = (last_measured(release, variant) or 0) * 5 // 4
