@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from django.utils import timezone
 
-from builds.choices import CheckName
-from builds.models import Check
+from builds.choices import CheckName, Verdict
+from builds.emulator.watch import BootResult
 
 HEAD = """# The boot matrix
 
@@ -29,21 +30,30 @@ because Debian has no iPXE for aarch64.
 """
 
 
-def write_table(path: Path, checks: Sequence[Check]) -> None:
+@dataclass(frozen=True)
+class Row:
+    """What one check found on one system."""
+
+    name: CheckName
+    system: str
+    result: BootResult
+
+
+def write_table(path: Path, found: Sequence[Row]) -> None:
     """Write the page; a row for each check, in the order in which they are shown."""
-    rows = [_row(check) for check in checks]
+    rows = [_row(each) for each in found]
     head = HEAD.format(day=timezone.now().strftime("%Y-%m-%d"), cores=os.cpu_count())
     path.write_text(f"{head}{''.join(rows)}{FOOT}")
 
 
-def _row(check: Check) -> str:
+def _row(row: Row) -> str:
     cells = (
-        f"`{check.name}`",
-        CheckName(check.name).label,
-        check.release.system,
-        check.get_verdict_display(),
-        f"{check.seconds:.1f}",
-        check.accelerator,
-        str(check.memory or ""),
+        f"`{row.name}`",
+        row.name.label,
+        row.system,
+        Verdict(row.result.verdict).label,
+        f"{row.result.seconds:.1f}",
+        row.result.accelerator,
+        str(row.result.memory or ""),
     )
     return f"| {' | '.join(cells)} |\n"

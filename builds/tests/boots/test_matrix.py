@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from builds.pipeline.checks import CHECKS
 from builds.pipeline.checks.running import record
 from builds.storage import artifacts
 from builds.tests.boots.drafts import build_image, draft
-from builds.tests.boots.table import write_table
+from builds.tests.boots.table import Row, write_table
 
 # The boots' threads read the drafts by connections of their own.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -50,14 +50,14 @@ def test_mini_image_passes_every_check_on_both_systems(
         and (not name.measures or name in MEASURED[system] or table)
     ]
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        results = list(pool.map(_boot, *zip(*planned, strict=True)))
-
-    checks = [
-        _recorded(release, name, result)
-        for (release, name), result in zip(planned, results, strict=True)
-    ]
-    if table:
-        write_table(Path(table), checks)
+        boots = {pool.submit(_boot, *each): each for each in planned}
+        for _ in as_completed(boots):
+            if table:
+                write_table(
+                    Path(table),
+                    [Row(n, r.system, b.result()) for b, (r, n) in boots.items() if b.done()],
+                )
+    checks = [_recorded(release, name, boot.result()) for boot, (release, name) in boots.items()]
     wrong = [
         f"{each}: {each.get_verdict_display()}: {each.reason}"
         for each in checks
