@@ -19,7 +19,6 @@ class CheckShape(Schema):
     verdict: str = Field(examples=["passed"])
     seconds: float | None = Field(examples=[8.2])
     accelerator: str = Field(description="kvm, or tcg where it was emulated", examples=["tcg"])
-    gates: bool = Field(description="whether the release was not published before it passed")
 
 
 class ArtifactShape(Schema):
@@ -32,9 +31,6 @@ class ArtifactShape(Schema):
     sha256: str = Field(description="64 hex digits, of what immutable_url gives")
     url: str = Field(description="the latest file of this name; it moves with each release")
     immutable_url: str = Field(description="this very file, for good")
-    least_memory_mib: int | None = Field(
-        description="the fewest MiB of RAM with which it was seen to boot; null where not measured"
-    )
 
 
 class LatestShape(Schema):
@@ -55,6 +51,11 @@ class LatestShape(Schema):
     checks: list[CheckShape]
     artifacts: list[ArtifactShape]
     commands: dict[str, str] = Field(description="lines to copy, by method")
+    least_memory_mib: dict[str, int] = Field(
+        description="the fewest MiB of RAM with which a file was seen to boot, by its name; of "
+        "those that were measured",
+        examples=[{"initrd-x86_64-linux": 1024}],
+    )
 
 
 class ProblemShape(Schema):
@@ -90,6 +91,7 @@ def latest_shape(release: Release, base: str) -> LatestShape:
         artifacts=[
             _artifact_shape(artifact, release, base) for artifact in release.artifacts.all()
         ],
+        least_memory_mib=documents.least_memory(release),
         commands={command.method: command.text for command in boot_commands(release, base)},
     )
 
@@ -100,7 +102,6 @@ def _check_shape(check: Check) -> CheckShape:
         verdict=check.verdict,
         seconds=check.seconds,
         accelerator=check.accelerator,
-        gates=check.gates,
     )
 
 
@@ -113,5 +114,4 @@ def _artifact_shape(artifact: Artifact, release: Release, base: str) -> Artifact
         sha256=artifact.sha256,
         url=moving_url(base, release.channel.name, artifact.name),
         immutable_url=immutable_url(base, artifact),
-        least_memory_mib=artifact.least_memory,
     )

@@ -124,13 +124,10 @@ def latest_record(release: Release) -> bytes:
         "manifest": f"{release.version}/{manifest_name(release.system)}",
         "sums": f"{release.version}/{sums_name(release.system)}",
         "artifacts": [
-            _artifact_record(artifact)
-            | {
-                "url": f"{release.version}/{artifact.name}",
-                "least_memory_mib": artifact.least_memory,
-            }
+            _artifact_record(artifact) | {"url": f"{release.version}/{artifact.name}"}
             for artifact in release.artifacts.all()
         ],
+        "least_memory_mib": least_memory(release),
     }
     return _canonical(record)
 
@@ -246,8 +243,24 @@ def _check_record(check: Check) -> dict[str, Any]:
         "reason": check.reason,
         "seconds": check.seconds,
         "accelerator": check.accelerator,
+    }
+
+
+def _later_record(check: Check) -> dict[str, Any]:
+    """A check that the manifest does not tell of, or what it leaves out of one that it does."""
+    return _check_record(check) | {
+        "gates": check.gates,
         "memory_mib": check.memory,
         "picture": check.picture,
+    }
+
+
+def least_memory(release: Release) -> dict[str, int]:
+    """The fewest MiB of RAM with which each file was seen to boot, of those that were measured."""
+    return {
+        artifact.name: artifact.least_memory
+        for artifact in release.artifacts.all()
+        if artifact.least_memory
     }
 
 
@@ -261,14 +274,12 @@ def _history_line(release: Release) -> dict[str, Any]:
         "trigger": release.trigger,
         "reason": release.reason,
         "kept": release.kept_reason if release.is_kept else None,
-        "later_checks": [
-            _check_record(check) for check in release.checks.all() if check.was_made_later
+        "checks": [
+            _later_record(check)
+            for check in release.checks.all()
+            if check.gates or check.was_made_later
         ],
-        "least_memory_mib": {
-            artifact.name: artifact.least_memory
-            for artifact in release.artifacts.all()
-            if artifact.least_memory
-        },
+        "least_memory_mib": least_memory(release),
         **{name: _exact(getattr(release, name)) for name in HISTORY_TIMES},
     }
 

@@ -202,25 +202,20 @@ def _add_builds(release: Release, found: Mirrored) -> None:
         fields = {name: each[name] for name in ARTIFACT_FIELDS}
         Artifact.objects.create(release=release, build=builds.get(variant), **fields)
     for each in found.manifest["checks"]:
-        _add_check(release, each, gates=True)
+        Check.objects.create(release=release, **{name: each[name] for name in CHECK_FIELDS})
 
 
 def _add_later(release: Release, line: dict[str, Any]) -> None:
-    """What was found out once it was published; records of an older portal tell of none."""
-    for each in line.get("later_checks", []):
-        _add_check(release, each, gates=False)
+    """What the manifest leaves out, or can't tell; records of an older portal say nothing of it."""
+    for each in line.get("checks", []):
+        found = {name: each[name] for name in CHECK_FIELDS} | {
+            "gates": each["gates"],
+            "memory": each["memory_mib"],
+            "picture": each["picture"],
+        }
+        Check.objects.update_or_create(release=release, name=found.pop("name"), defaults=found)
     for name, memory in line.get("least_memory_mib", {}).items():
         release.artifacts.filter(name=name).update(least_memory=memory)
-
-
-def _add_check(release: Release, told: dict[str, Any], *, gates: bool) -> None:
-    Check.objects.create(
-        release=release,
-        gates=gates,
-        memory=told.get("memory_mib"),
-        picture=told.get("picture", ""),
-        **{name: told[name] for name in CHECK_FIELDS},
-    )
 
 
 def _build(release: Release, told: dict[str, Any]) -> Build:
