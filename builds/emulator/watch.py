@@ -19,6 +19,9 @@ from builds.emulator.words import last_words, loader_words, remarks
 
 _LOOK_EVERY = 0.25
 
+# What a GRUB that we configure ourselves says at its end.
+GRUB_GAVE_UP = "GRUB could not boot what it was told to"
+
 BAD_ENDS = {
     Verdict.PANICKED: r"Kernel panic - not syncing[^\r\n]*",
     Verdict.EMERGENCY: r"You are in emergency mode|Give root password for maintenance"
@@ -28,6 +31,7 @@ BAD_ENDS = {
     Verdict.LOADER: r"No more network devices|No bootable device\.|No bootable option or device"
     r"|UEFI Interactive Shell|grub rescue>|Failed to boot both default and fallback entries"
     r"|error: [^\r\n]+[\r\n]+(?:[^\r\n]*[\r\n]+){0,6}?[^\r\n]*Press any key to continue"
+    rf"|{GRUB_GAVE_UP}"
     r"|Boot failed: press a key to retry|Could not find kernel image: [^\r\n]*",
 }
 """Words on a console after which a machine is not going to come up."""

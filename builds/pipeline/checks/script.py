@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
+from builds.emulator.watch import GRUB_GAVE_UP
+
 
 class ScriptError(Exception):
     """The script does not do what a netboot needs; the text says what is missing."""
@@ -50,10 +52,14 @@ def grub_config(netboot: Netboot) -> str:
         "set pager=0",
         "net_dhcp",
         f"echo Loading {_quoted(netboot.kernel)}",
-        f"linux {_file(netboot.kernel)} {_words(netboot.params)}",
+        f"if linux {_file(netboot.kernel)} {_words(netboot.params)}; then",
         f"echo Loading {_quoted(' '.join(netboot.initrds))}",
-        f"initrd {' '.join(_file(each) for each in netboot.initrds)}",
+        f"if initrd {' '.join(_file(each) for each in netboot.initrds)}; then",
         "boot",
+        "fi",
+        "fi",
+        # It would go on to its own prompt.
+        f"echo {_quoted(GRUB_GAVE_UP)}",
     ]
     return "\n".join(lines) + "\n"
 

@@ -28,9 +28,9 @@ def test_grub_is_told_the_same_and_quotes_every_word() -> None:
     script = SCRIPT.replace("quiet", "a='b $(reboot);reboot")
     config = grub_config(read(script, URL))
     path = "'(http,10.0.2.2:8000)/releases/download/demo/12.1/Image-aarch64-linux'"
-    assert f"linux {path} 'initrd=initrd-aarch64-linux'" in config
+    assert f"if linux {path} 'initrd=initrd-aarch64-linux'" in config
     assert r"'a='\''b' '$(reboot);reboot'" in config
-    assert config.splitlines()[-1] == "boot"
+    assert config.splitlines()[-4:-1] == ["boot", "fi", "fi"]
 
 
 @pytest.mark.parametrize(
