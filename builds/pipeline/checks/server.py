@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import cast
 
-from builds.models import Release
+from builds.models import Artifact, Release
 from builds.pipeline import documents
 from builds.storage import artifacts
 from builds.storage.base import blocks
@@ -64,14 +64,21 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _stored(self, key: str, shelf: Shelf) -> None:
         try:
-            with artifacts().open_range(key, 0, shelf.stored[key]) as source:
-                for block in blocks(source):
-                    self.wfile.write(block)
+            self._copy(key, shelf.stored[key])
         except ConnectionError:
             self.close_connection = True  # the guest has gone
         except OSError as error:
             shelf.failure = error
             self.close_connection = True
+
+    def _copy(self, key: str, size: int) -> None:
+        left = size
+        with artifacts().open_range(key, 0, size) as source:
+            for block in blocks(source):
+                self.wfile.write(block)
+                left -= len(block)
+        if left:
+            raise OSError(f"{key} broke off {left} bytes before its end")
 
     def _head(self, status: int, size: int) -> None:
         self.send_response(status)
@@ -120,7 +127,7 @@ def script_of(release: Release) -> dict[str, bytes]:
     return {} if text is None else {release.key(documents.script_name(release.system)): text}
 
 
-def _files(release: Release):  # type: ignore[no-untyped-def]
+def _files(release: Release) -> Iterator[Artifact]:
     for artifact in release.artifacts.all():
         artifact.release = release
         yield artifact
