@@ -14,7 +14,7 @@ from builds.models import Release
 from builds.tests.boots import edits
 from builds.tests.boots.drafts import build_image, checked, draft
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(900)]
 
 SYSTEM = System.AARCH64  # the quicker one to boot
 BROKEN = {
