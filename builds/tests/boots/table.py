@@ -14,10 +14,10 @@ from builds.emulator.watch import BootResult
 
 HEAD = """# The boot matrix
 
-Every check on the mini image, from one run on {day}; `make boot-matrix` writes this page. The
-machine had {cores} cores; seconds are from the start of QEMU to the verdict, with as many boots at
-the same time as there are cores. “RAM” is what the machine was given; for a measurement, the least
-with which the image was seen to boot.
+Checks on the mini image, as they went on {day}; `make boot-matrix` writes this page. Seconds are
+from the start of QEMU to the verdict. As many boots ran at the same time as the machine has cores,
+which is {cores}; with all else that it did, its load was {load:.0f}. “RAM” is what the machine was
+given; for a measurement, the least with which the image was seen to boot.
 
 | check | what it boots | system | verdict | seconds | accelerator | RAM, MiB |
 |---|---|---|---|---|---|---|
@@ -42,7 +42,8 @@ class Row:
 def write_table(path: Path, found: Sequence[Row]) -> None:
     """Write the page; a row for each check, in the order in which they are shown."""
     rows = [_row(each) for each in found]
-    head = HEAD.format(day=timezone.now().strftime("%Y-%m-%d"), cores=os.cpu_count())
+    day = timezone.now().strftime("%Y-%m-%d")
+    head = HEAD.format(day=day, cores=os.cpu_count(), load=os.getloadavg()[1])
     path.write_text(f"{head}{''.join(rows)}{FOOT}")
 
 
