@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import io
+import tarfile
 from collections.abc import Callable
 
 Edit = Callable[[bytes], bytes]
@@ -56,3 +58,18 @@ def first_tenth(data: bytes) -> bytes:
 def garbage(data: bytes) -> bytes:
     """A file of the same size that is nothing."""
     return b"\xa5" * len(data)
+
+
+def impostor(_: bytes) -> bytes:
+    """A tarball whose `run` says all that a good one does, and starts no other kernel."""
+    run = b"""#!/bin/sh
+. /etc/os-release
+echo "machine will boot into nixos in 6s..."
+echo "mini image is up: $(cat /etc/system) $VERSION" > /dev/console
+"""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        member = tarfile.TarInfo("kexec/run")
+        member.mode, member.size = 0o755, len(run)
+        archive.addfile(member, io.BytesIO(run))
+    return packed.getvalue()

@@ -80,6 +80,11 @@ def test_tarball_that_broke_off_is_told_in_the_words_of_tar() -> None:
     held_back(release, CheckName.KEXEC_INSTALLER, Verdict.LOADER, "It did not kexec: ")
 
 
+def test_same_kernel_is_not_taken_for_the_one_that_was_to_be_started() -> None:
+    release = broken(Role.TARBALL, edits.impostor, Variant.KEXEC_INSTALLER)
+    held_back(release, CheckName.KEXEC_INSTALLER, Verdict.HANDOVER, "The same kernel still runs")
+
+
 def test_stored_file_with_other_bytes_than_its_row_is_not_booted(storage_folder: Path) -> None:
     release = broken(Role.INITRD, edits.first_half)
     stored = storage_folder / release.key("initrd-aarch64-linux")

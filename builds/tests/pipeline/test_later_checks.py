@@ -8,7 +8,7 @@ import pytest
 from django.conf import LazySettings
 from django.utils import timezone
 
-from builds import pipeline
+from builds import pipeline, tasks
 from builds.choices import CheckName, ReleaseStatus, System, Variant, Verdict
 from builds.models import Check, Release
 from builds.pipeline import documents
@@ -101,6 +101,22 @@ def test_failed_later_check_leaves_the_release_published() -> None:
     pipeline.advance(release, at=NOW)
     release.refresh_from_db()
     assert release.status == ReleaseStatus.PUBLISHED
+
+
+def test_worker_makes_a_later_check_and_its_failure_is_shown_only() -> None:
+    release = published()
+    release.artifacts.filter(role="kernel").delete()
+    first, second = Check.objects.later().filter(release=release).order_by("pk")
+
+    tasks.check(first.pk)
+
+    first.refresh_from_db()
+    release.refresh_from_db()
+    assert (first.verdict, release.status) == (Verdict.ERROR, ReleaseStatus.PUBLISHED)
+    assert first.reason == "The release has no kernel of netboot to boot."
+    [step] = pipeline.advance(release, at=NOW)
+    assert step.row == second.pk
+    assert b"The release has no kernel" in (documents.history_record(release.channel.name) or b"")
 
 
 def test_later_check_of_a_withdrawn_release_is_not_wanted() -> None:
