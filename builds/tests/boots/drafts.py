@@ -49,10 +49,11 @@ def build_image(system: System, variant: Variant) -> Image:
     output = Path(json.loads(done.stdout)[0]["outputs"]["out"])
     facts = json.loads((output / "nix-support" / "image.json").read_text())
     listing = (output / "nix-support" / "hydra-build-products").read_text()
-    files = {each.role: Path(each.path) for each in parse_listing(listing) if each.role}
-    script = files.pop(Role.IPXE, None)
-    params = params_of_script(script.read_text()) if script else ""
-    return Image(facts["version"], facts["min_ram_mib"], params, tuple(files.items()))
+    listed = [(each.role, Path(each.path)) for each in parse_listing(listing) if each.role]
+    scripts = [path.read_text() for role, path in listed if role == Role.IPXE]
+    params = params_of_script(scripts[0]) if scripts else ""
+    files = tuple(each for each in listed if each[0] != Role.IPXE)
+    return Image(facts["version"], facts["min_ram_mib"], params, files)
 
 
 def draft(
