@@ -21,6 +21,13 @@ __all__ = ["BUCKET", "free_port"]
 BUCKET = "artifacts"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of our own."""
+    parser.addoption(
+        "--boot-matrix", metavar="FILE", help="measure all, and write the boot matrix there"
+    )
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _static_root() -> None:
     """WhiteNoise warns in every test where the folder of collected files is missing."""

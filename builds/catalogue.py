@@ -14,9 +14,8 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from builds.choices import System, Variant
+from builds.choices import CheckName, System, Variant
 from builds.models import Channel, Target
-from builds.pipeline.checks import CHECKS
 
 _SLOT = re.compile(r"(?P<day>[A-Za-z]+) (?P<hour>[01]\d|2[0-3]):(?P<minute>[0-5]\d)")
 _ATTRIBUTE = re.compile(Target.ATTRIBUTE)
@@ -40,6 +39,8 @@ class Entry:
     variants: tuple[Variant, ...]
     slot: str
     checks: tuple[str, ...] = ()
+    checks_after: tuple[str, ...] = ()
+    ssh: bool = False
     overrides: dict[str, str] = field(default_factory=dict)
     revision_input: str = ""
     marker: str = ""
@@ -57,6 +58,8 @@ class Loaded:
     added: tuple[str, ...]
     updated: tuple[str, ...]
     kept: tuple[str, ...]
+    completed: tuple[str, ...] = ()
+    """Sentences on checks that were added, so that every variant is booted by one that gates."""
 
 
 def load(path: Path, *, update: bool = False) -> Loaded:
@@ -68,15 +71,24 @@ def load(path: Path, *, update: bool = False) -> Loaded:
     added: list[str] = []
     updated: list[str] = []
     kept: list[str] = []
+    completed: list[str] = []
     with transaction.atomic():
         for position, entry in enumerate(entries):
             is_there = Channel.objects.filter(name=entry.name).exists()
             if is_there and not update:
                 kept.append(entry.name)
                 continue
-            _write(entry, position)
+            added_checks = missing_checks(entry)
+            _write(entry, position, added_checks)
+            if added_checks:
+                completed.append(f"{entry.name} gets {', '.join(added_checks)}")
             (updated if is_there else added).append(entry.name)
-    return Loaded(tuple(added), tuple(updated), tuple(kept))
+    return Loaded(tuple(added), tuple(updated), tuple(kept), tuple(completed))
+
+
+def missing_checks(entry: Entry) -> list[str]:
+    """The checks without which a variant would be published that nobody has booted."""
+    return [str(name) for name in CheckName.missing(entry.checks, entry.systems, entry.variants)]
 
 
 def read(path: Path) -> list[Entry]:
@@ -134,7 +146,9 @@ class _Reader:
     def _check_row(self, entry: Entry) -> None:
         """Let the model's own validators have their say."""
         try:
-            Channel(**_channel_fields(entry, 0)).clean_fields(exclude=["checks", "overrides"])
+            Channel(**_channel_fields(entry, 0)).clean_fields(
+                exclude=["checks", "checks_after", "overrides"]
+            )
         except ValidationError as error:
             key, messages = next(iter(error.message_dict.items()))
             raise self._wrong(entry.name, key, " ".join(messages)) from error
@@ -203,7 +217,15 @@ def _members(known: list[str], what: str) -> Callable[[Any], tuple[str, ...]]:
 
 
 def _checks(value: Any) -> tuple[str, ...]:
-    return () if value == [] else _members(sorted(CHECKS), "check")(value)
+    names = _later_checks(value)
+    measuring = [name for name in names if CheckName(name).measures]
+    if measuring:
+        raise ValueError(f"{measuring[0]} measures and holds nothing back; put it in checks_after")
+    return names
+
+
+def _later_checks(value: Any) -> tuple[str, ...]:
+    return () if value == [] else _members(CheckName.values, "check")(value)
 
 
 def _systems(value: Any) -> tuple[System, ...]:
@@ -248,6 +270,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "variants": _variants,
     "slot": _slot,
     "checks": _checks,
+    "checks_after": _later_checks,
+    "ssh": _flag,
     "overrides": _overrides,
     "revision_input": _text,
     "marker": _text,
@@ -271,6 +295,8 @@ def _channel_fields(entry: Entry, position: int) -> dict[str, Any]:
         "overrides": entry.overrides,
         "revision_input": entry.revision_input,
         "checks": list(entry.checks),
+        "checks_after": list(entry.checks_after),
+        "ssh": entry.ssh,
         "marker": entry.marker,
         "slot_weekday": Channel.Weekday[match["day"].upper()],
         "slot_time": time(int(match["hour"]), int(match["minute"])),
@@ -282,7 +308,7 @@ def _channel_fields(entry: Entry, position: int) -> dict[str, Any]:
     }
 
 
-def _write(entry: Entry, position: int) -> None:
+def _write(entry: Entry, position: int, added_checks: list[str]) -> None:
     if entry.default:
         Channel.objects.filter(is_default=True).exclude(name=entry.name).update(is_default=False)
     fields = _channel_fields(entry, position)
@@ -290,6 +316,7 @@ def _write(entry: Entry, position: int) -> None:
     slot = fields["slot_weekday"], fields["slot_time"]
     if before is not None and (before.slot_weekday, before.slot_time) != slot:
         fields["slot_moved_at"] = timezone.now()
+    fields["checks"] += added_checks
     channel, _ = Channel.objects.update_or_create(name=fields.pop("name"), defaults=fields)
     wanted = [(system, variant) for system in entry.systems for variant in entry.variants]
     for target in channel.targets.all():

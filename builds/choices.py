@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
 from django.db import models
 
 
@@ -191,12 +193,99 @@ class Verdict(models.TextChoices):
     EMERGENCY = "emergency", "emergency shell"
     HUNG = "hung", "no sign of life"
     ENDED = "ended", "the machine ended early"
+    LOADER = "loader", "the loader failed"
+    HANDOVER = "handover", "the handover failed"
+    DAMAGED = "damaged", "a file is damaged"
     ERROR = "error", "could not be checked"
 
     @classmethod
     def failed(cls) -> frozenset[Verdict]:
         """The verdicts that hold a release back."""
-        return frozenset({cls.PANICKED, cls.EMERGENCY, cls.HUNG, cls.ENDED, cls.ERROR})
+        return frozenset(cls) - {cls.PENDING, cls.RUNNING, cls.PASSED}
+
+
+class CheckName(models.TextChoices):
+    """The checks there are, in the order in which they are shown and run."""
+
+    NETBOOT_DIRECT = "boot-netboot-direct", "kernel and initrd by themselves"
+    NETBOOT_BIOS = "boot-netboot-bios", "the iPXE script over HTTP, by BIOS"
+    NETBOOT_UEFI = "boot-netboot-uefi", "the iPXE script over HTTP, by UEFI"
+    KEXEC_INSTALLER = "boot-kexec-installer", "kexec from a running Linux"
+    KEXEC_INSTALLER_NONINTERACTIVE = (
+        "boot-kexec-installer-noninteractive",
+        "kexec from a running Linux, noninteractive",
+    )
+    KEXEC_BUNDLE = "boot-kexec-bundle", "the kexec bundle in a running Linux"
+    ISO_CD_BIOS = "boot-iso-cd-bios", "the ISO as a CD, by BIOS"
+    ISO_CD_UEFI = "boot-iso-cd-uefi", "the ISO as a CD, by UEFI"
+    ISO_DISK_BIOS = "boot-iso-disk-bios", "the ISO on a disk, by BIOS"
+    ISO_DISK_UEFI = "boot-iso-disk-uefi", "the ISO on a disk, by UEFI"
+    LEAST_RAM_NETBOOT = "least-ram-netboot", "how little RAM the netboot needs"
+    LEAST_RAM_KEXEC_INSTALLER = (
+        "least-ram-kexec-installer",
+        "how little RAM a kexec into the installer needs",
+    )
+    LEAST_RAM_KEXEC_INSTALLER_NONINTERACTIVE = (
+        "least-ram-kexec-installer-noninteractive",
+        "how little RAM a kexec into the noninteractive installer needs",
+    )
+    LEAST_RAM_ISO = "least-ram-iso", "how little RAM the ISO needs"
+
+    @property
+    def measures(self) -> bool:
+        """Whether it finds a number out, and never holds a release back."""
+        return self.value.startswith("least-ram-")
+
+    @property
+    def variant(self) -> Variant:
+        """What it boots."""
+        told = self.value.removeprefix("boot-").removeprefix("least-ram-")
+        return max((v for v in Variant if told.startswith(v)), key=len)
+
+    @property
+    def systems(self) -> tuple[System, ...]:
+        """Where it can be made: aarch64 has no BIOS."""
+        return (System.X86_64,) if self.value.endswith("-bios") else tuple(System)
+
+    def applies(self, system: str, variants: Collection[str]) -> bool:
+        """Whether it can be made of what is built of these variants on a system."""
+        return system in self.systems and self.variant in variants
+
+    @classmethod
+    def gates(cls) -> list[CheckName]:
+        """Those that a release may be held back by."""
+        return [name for name in cls if not name.measures]
+
+    @classmethod
+    def plainest(cls, variant: Variant) -> CheckName:
+        """The one that boots a variant with the least beside it."""
+        wanted = {Variant.NETBOOT: cls.NETBOOT_DIRECT, Variant.ISO: cls.ISO_CD_UEFI}
+        return wanted.get(variant) or cls(f"boot-{variant}")
+
+    @classmethod
+    def missing(
+        cls, names: Collection[str], systems: Iterable[str], variants: Collection[str]
+    ) -> list[CheckName]:
+        """What must be added so that every variant is booted before it is published."""
+        booted = {
+            (system, cls(name).variant)
+            for system in systems
+            for name in cls.planned(set(names) & {*cls.gates()}, system, variants)
+        }
+        wanted = {
+            cls.plainest(Variant(variant))
+            for system in systems
+            for variant in variants
+            if (system, variant) not in booted
+        }
+        return [name for name in cls if name in wanted]
+
+    @classmethod
+    def planned(cls, names: Iterable[str], system: str, variants: Collection[str]) -> list[str]:
+        """Of some names those that apply; one that is no name stays, to say so itself."""
+        return [
+            name for name in names if name not in cls.values or cls(name).applies(system, variants)
+        ]
 
 
 class EventKind(models.TextChoices):

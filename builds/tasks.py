@@ -20,7 +20,6 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from builds import broker, pipeline
-from builds.choices import ReleaseStatus
 from builds.models import Build, Check, Release
 from builds.pipeline import Presence, Step, advance
 from builds.pipeline.scrub import MIB
@@ -102,8 +101,8 @@ def build(build_id: int) -> None:
 def check(check_id: int) -> None:
     """Run one check: of all that were handed out and wait, the one whose turn it is."""
     handed_out = Q(sent_at__isnull=False) | Q(pk=check_id)
-    due = Check.objects.due(timezone.now())
-    waiting = due.filter(handed_out, release__status=ReleaseStatus.DRAFT)
+    due = Check.objects.due(timezone.now()).wanted()
+    waiting = due.filter(handed_out)
     for row in waiting.in_turn().select_related("release__channel"):
         if pipeline.run_check(row, worker=_worker()):
             move_on(_fresh(row.release_id))
@@ -117,6 +116,7 @@ def publish(release_id: int) -> None:
     with pipeline.holding(release, _worker()) as is_ours:
         if is_ours:
             pipeline.publish(release, at=timezone.now())
+    move_on(_fresh(release_id))
     tell()
 
 

@@ -72,9 +72,28 @@ def _qemu(program: str, package: str, system: str) -> Need:
     return Need(program, package, "boot checks", cost)
 
 
+def _firmware(name: str, package: str, file: str) -> Need:
+    cost = "checks that boot with it fail, and releases that wait for them are not published"
+    return Need(name, package, "boot checks", cost, (file,))
+
+
 BOOTING = (
     _qemu("qemu-system-x86_64", "qemu-system-x86", "x86_64-linux"),
     _qemu("qemu-system-aarch64", "qemu-system-arm", "aarch64-linux"),
+    _firmware("UEFI firmware for x86_64", "ovmf", "/usr/share/OVMF/OVMF_CODE*.fd"),
+    _firmware(
+        "UEFI firmware for aarch64",
+        "qemu-efi-aarch64",
+        "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd",
+    ),
+    _firmware("iPXE for UEFI", "ipxe", "/usr/lib/ipxe/ipxe.efi"),
+    _firmware("iPXE's network card ROMs", "ipxe-qemu", "/usr/lib/ipxe/qemu/efi-virtio.rom"),
+    Need(
+        "ssh",
+        "openssh-client",
+        "boot checks",
+        "checks by kexec fail: nobody can look whether keys came across",
+    ),
     Need(
         "setpriv",
         "util-linux",
@@ -121,12 +140,6 @@ TEST = (
     _test("ssh-keygen", "openssh-client"),
     _test("openssl", "openssl"),
     _test("PostgreSQL", "postgresql", "/usr/lib/postgresql/*/bin/postgres"),
-    _test("iPXE for BIOS and UEFI", "ipxe", "/usr/lib/ipxe/ipxe.efi"),
-    _test("iPXE's network card ROMs", "ipxe-qemu", "/usr/lib/ipxe/qemu/efi-virtio.rom"),
-    _test("UEFI firmware for x86_64", "ovmf", "/usr/share/OVMF/OVMF_CODE*.fd"),
-    _test(
-        "UEFI firmware for aarch64", "qemu-efi-aarch64", "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"
-    ),
 )
 
 

@@ -255,6 +255,8 @@ NIX_OPTIONS = nix_options(env)
 DISK_FREE_LEAST = env.integer("DISK_FREE_LEAST", 2**30)
 BUILD_LOG_LIMIT = env.integer("BUILD_LOG_LIMIT", 256 * 1024**2, least=1024**2)  # bytes
 BOOT_TIME_LIMIT = env.integer("BOOT_TIME_LIMIT", 300, least=1)
+# What the catalogue calls checks_after: boots that nobody waits for, some minutes of them.
+CHECK_LATER = env.boolean("CHECK_LATER", default=True)
 BUILD_RETRY_SECONDS = env.integer("BUILD_RETRY_SECONDS", 30)
 LEASE_SECONDS, HEARTBEAT_SECONDS = env.lease()
 

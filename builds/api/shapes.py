@@ -51,6 +51,11 @@ class LatestShape(Schema):
     checks: list[CheckShape]
     artifacts: list[ArtifactShape]
     commands: dict[str, str] = Field(description="lines to copy, by method")
+    least_memory_mib: dict[str, int] = Field(
+        description="the fewest MiB of RAM with which a file was seen to boot, by its name; of "
+        "those that were measured",
+        examples=[{"initrd-x86_64-linux": 1024}],
+    )
 
 
 class ProblemShape(Schema):
@@ -78,10 +83,15 @@ def latest_shape(release: Release, base: str) -> LatestShape:
         manifest_url=paper_url(base, release, documents.manifest_name(release.system)),
         sums_url=paper_url(base, release, documents.sums_name(release.system)),
         signatures={},
-        checks=[_check_shape(check) for check in release.checks.all()],
+        checks=[
+            _check_shape(check)
+            for check in release.checks.all()
+            if check.gates or check.was_made_later
+        ],
         artifacts=[
             _artifact_shape(artifact, release, base) for artifact in release.artifacts.all()
         ],
+        least_memory_mib=documents.least_memory(release),
         commands={command.method: command.text for command in boot_commands(release, base)},
     )
 

@@ -106,7 +106,8 @@ class BuildOutput:
 
     `closure_size` is in bytes; `version` and `kernel_version` are what the image says of itself,
     "" where it says nothing; `kernel_params` is the kernel's command line as the image's own
-    iPXE script has it, without initrd= and ${cmdline}; `sandboxed` says whether Nix could
+    iPXE script has it, without initrd= and ${cmdline}; `memory` is the MiB of RAM that the image
+    says it needs, None where it says nothing; `sandboxed` says whether Nix could
     isolate the build.
     """
 
@@ -119,6 +120,7 @@ class BuildOutput:
     kernel_params: str
     sandboxed: bool
     builder_version: str
+    memory: int | None = None
 
 
 class BuilderError(Exception):
@@ -178,6 +180,12 @@ class Builder(Protocol):
 
     def version(self) -> str:
         """What the builder calls itself, "" where it is not there."""
+
+    def provide(self, flake: str, attribute: str, cancelled: CancelSignal = never) -> Path:
+        """The output of an attribute as it lies in the store, built where it is not there yet.
+
+        For what the portal itself needs; nobody reads products in it. Raises a BuilderError.
+        """
 
     def build(self, request: BuildRequest) -> BuildOutput:
         """Build one image; blocks until it ends. Raises a BuilderError."""

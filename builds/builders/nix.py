@@ -44,13 +44,21 @@ class NixBuilder:
         except BuilderError:
             return ""
 
+    def provide(self, flake: str, attribute: str, cancelled: CancelSignal = never) -> Path:
+        """Have an attribute in the store; see Builder."""
+        limit = self.settings.pin_limit
+        watch = Watch(cancelled, time_limit=limit, silence_limit=limit)
+        calls = NixCalls(self.settings, watch, Silence())
+        pin = Pin(flake=flake, overrides={}, revision="", nar_hash="", version="")
+        return _realise(calls, pin, attribute, sandboxed=_can_isolate(calls)).output
+
     def build(self, request: BuildRequest) -> BuildOutput:
         """Build one image; see Builder."""
         watch = Watch(request.cancelled, request.time_limit, request.silence_limit)
         calls = NixCalls(self.settings, watch, request.log)
         request.log.stage(Stage.EVALUATE)
         sandboxed = _can_isolate(calls)
-        realised = _realise(calls, request, sandboxed=sandboxed)
+        realised = _realise(calls, request.pin, request.attribute, sandboxed=sandboxed)
         closure = _closure(calls, realised.output)
         offered = products.read_products(
             realised.output, request.variant, closure, request.log.line
@@ -66,6 +74,7 @@ class NixBuilder:
             kernel_params=products.kernel_params(offered),
             sandboxed=sandboxed,
             builder_version=_version(calls),
+            memory=facts.memory,
         )
 
 
@@ -84,21 +93,21 @@ def _can_isolate(calls: NixCalls) -> bool:
     return not refusal
 
 
-def _realise(calls: NixCalls, request: BuildRequest, *, sandboxed: bool) -> _Realised:
+def _realise(calls: NixCalls, pin: Pin, attribute: str, *, sandboxed: bool) -> _Realised:
     # No --print-build-logs: it would switch the JSON log off, which has those lines anyway.
     answer = calls.ask(
         [
             *("build", "--json", "--no-link", "--no-write-lock-file"),
             *sandbox(on=sandboxed),
-            *overrides(request.pin.overrides),
-            *("--", f"{request.pin.flake}#{request.attribute}"),
+            *overrides(pin.overrides),
+            *("--", f"{pin.flake}#{attribute}"),
         ]
     )
     # Newer versions add fields, and may leave out the store's folder.
     match answer.json():
         case [{"drvPath": str(derivation), "outputs": {"out": str(output)}}, *_]:
             return _Realised(_in_store(derivation), Path(_in_store(output)))
-    raise BadProduct(f"{request.attribute} has no output named out.", answer.output[:2000])
+    raise BadProduct(f"{attribute} has no output named out.", answer.output[:2000])
 
 
 def _closure(calls: NixCalls, output: Path) -> dict[Path, int]:

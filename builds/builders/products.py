@@ -42,6 +42,7 @@ _LINE = re.compile(
 )
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _TEXT_LIMIT = 64 * 1024
+_MOST_MEMORY = 1024 * 1024  # MiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,14 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What an image says of itself in nix-support/image.json; "" where it says nothing."""
+    """What an image says of itself in nix-support/image.json; "" where it says nothing.
+
+    `memory` is the MiB of RAM that it needs, None where it does not say.
+    """
 
     version: str = ""
     kernel_version: str = ""
+    memory: int | None = None
 
 
 def read_products(
@@ -98,7 +103,10 @@ def read_facts(output: Path) -> ImageFacts:
     for key, value in told.items():
         if not isinstance(value, str) or not re.fullmatch(r"[\w.+-]{0,100}", value, re.ASCII):
             raise BadProduct(f"{key} in {path} is not a plain version: {str(value)[:100]!r}.")
-    return ImageFacts(**told)
+    memory = facts.get("min_ram_mib")
+    if memory is not None and (type(memory) is not int or not 0 < memory <= _MOST_MEMORY):
+        raise BadProduct(f"min_ram_mib in {path} is no number of MiB: {str(memory)[:100]!r}.")
+    return ImageFacts(**told, memory=memory)
 
 
 def kernel_params(products: Collection[Product]) -> str:

@@ -16,6 +16,7 @@ releases = [
 ]
 
 urlpatterns = [
+    path("checks/<int:check_id>/screen.png", views.check_picture, name="check-picture"),
     path("releases/", include(releases)),
     path("nix-community/nixos-images/releases/", include((releases, "seed"))),
 ]

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 
 from builds.boot.addresses import base_url
 from builds.downloads.responses import IMMUTABLE, MOVING, file_response, plain, text_response
-from builds.models import Artifact, Channel, Damage, Release
+from builds.models import Artifact, Channel, Check, Damage, Release
 from builds.pipeline import documents
 from builds.storage import artifacts
 
@@ -43,6 +43,19 @@ def release_file(request: HttpRequest, channel: str, version: str, name: str) ->
             return _gone(request, release)
         return _artifact(request, artifact, name, IMMUTABLE)
     return _paper(request, channel, version, name)
+
+
+@csrf_exempt
+@require_safe
+def check_picture(request: HttpRequest, check_id: int) -> HttpResponseBase:
+    """What the screen showed at the end of a check, as PNG."""
+    check = Check.objects.filter(pk=check_id).select_related("release__channel").first()
+    if check is None or not check.picture:
+        return plain("There is no picture of this check.", 404)
+    data = artifacts().read(check.release.key(check.picture))
+    if data is None:
+        return plain("The picture was removed with the release's files.", 410)
+    return text_response(request, check.picture, data, caching=MOVING)
 
 
 @csrf_exempt

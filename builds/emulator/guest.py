@@ -19,6 +19,8 @@ from builds.emulator.console import Console
 from builds.emulator.machine import Machine
 from builds.emulator.qmp import Monitor, MonitorError
 
+_FORWARDS = "info usernet"
+
 
 class GuestError(Exception):
     """QEMU is missing, could not start, or could not do what was asked."""
@@ -96,6 +98,20 @@ class Guest:
             self._console.send(text)
         except OSError as gone:
             raise GuestEndedError("The guest has ended; nobody reads what is typed.") from gone
+
+    def port(self, guest_port: int) -> int:
+        """The port of this machine's loopback that leads to a port of the guest.
+
+        Raises GuestError where no forward leads there.
+        """
+        try:
+            said = self._monitor.execute("human-monitor-command", **{"command-line": _FORWARDS})
+        except MonitorError as refused:
+            raise GuestError(f"QEMU does not tell its forwards: {refused}") from refused
+        found = re.search(rf"HOST_FORWARD\]\s+\d+\s+\S+\s+(\d+)\s+\S+\s+{guest_port}\s", said)
+        if found is None:
+            raise GuestError(f"No forward leads to port {guest_port} of the guest.")
+        return int(found[1])
 
     def screenshot(self, path: Path) -> None:
         """Save what the guest's display shows as PNG. Raises GuestError."""

@@ -19,7 +19,10 @@ class Firmware(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """A port on this machine's loopback that leads to a TCP port of the guest."""
+    """A port on this machine's loopback that leads to a TCP port of the guest.
+
+    A `host_port` of 0 is any free one; `Guest.port` says which it became.
+    """
 
     host_port: int
     guest_port: int
@@ -32,7 +35,9 @@ class Machine:
     `memory` is in MiB. `append` is the kernel's command line. `bootfile` is a URL for iPXE; the
     guest sees this machine's loopback as 10.0.2.2. `isolated` keeps the guest from reaching
     anything but its own emulated network; forwards into it work all the same. Disks and CDs
-    are raw files and are never written to.
+    are raw files and are never written to. `esp` is a folder that UEFI finds as a disk of its
+    own, with EFI/BOOT in it. `bios_on_serial` lets the console show what a BIOS and the loaders
+    that it starts say; UEFI does so by itself.
     """
 
     system: System
@@ -47,6 +52,8 @@ class Machine:
     cdrom: Path | None = None
     forwards: tuple[Forward, ...] = ()
     isolated: bool = True
+    esp: Path | None = None
+    bios_on_serial: bool = False
 
     def __post_init__(self) -> None:
         if self.kernel is None and (self.initrd or self.append):
@@ -57,5 +64,7 @@ class Machine:
             raise ValueError("A machine without firmware needs a kernel.")
         if self.system == System.AARCH64 and self.firmware == Firmware.BIOS:
             raise ValueError("aarch64 has no BIOS.")
+        if self.esp and (self.firmware != Firmware.UEFI or self.bootfile):
+            raise ValueError("Only UEFI boots from an ESP, and iPXE brings one of its own.")
         if self.system == System.AARCH64 and self.bootfile:
             raise ValueError("There is no iPXE for aarch64 among the firmware that QEMU brings.")

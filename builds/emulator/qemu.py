@@ -14,6 +14,7 @@ _OVMF_CODE = ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_CODE.fd")
 _OVMF_VARS = ("/usr/share/OVMF/OVMF_VARS_4M.fd", "/usr/share/OVMF/OVMF_VARS.fd")
 _AAVMF = ("/usr/share/qemu-efi-aarch64/QEMU_EFI.fd", "/usr/share/AAVMF/AAVMF_CODE.fd")
 _IPXE_EFI = ("/usr/lib/ipxe/ipxe.efi", "/usr/share/ipxe/ipxe.efi")
+_FIRST_SERIAL_PORT = 0x3F8
 
 
 # Bytes, with the one that ends it (RFC 951).
@@ -73,10 +74,18 @@ def _socket(name: str, descriptor: int) -> tuple[str, str]:
 
 
 def _firmware(machine: Machine, folder: Path) -> Iterator[str]:
+    if machine.bios_on_serial and machine.firmware != Firmware.UEFI:
+        port = folder / "serial-port"
+        port.write_bytes(_FIRST_SERIAL_PORT.to_bytes(8, "little"))
+        yield from ("-fw_cfg", f"name=etc/sercon-port,file={_value(port)}")
     if machine.firmware != Firmware.UEFI:
         return
+    if machine.esp:
+        yield from ("-drive", f"if=virtio,format=raw,file=fat:rw:{_value(machine.esp)}")
     if machine.system == System.AARCH64:
         yield from ("-bios", str(_installed(_AAVMF, "qemu-efi-aarch64")))
+        # A display that firmware and kernel draw on without a driver.
+        yield from ("-device", "ramfb")
         return
     code, variables = _installed(_OVMF_CODE, "ovmf"), folder / "variables.fd"
     shutil.copyfile(_installed(_OVMF_VARS, "ovmf"), variables)
@@ -124,8 +133,9 @@ def _network(machine: Machine, folder: Path) -> Iterator[str]:
         for forward in machine.forwards
     ]
     yield from ("-netdev", ",".join(settings))
-    # UEFI starts iPXE from its own disk; the card's ROM would start another.
-    rom = ",romfile=" if machine.firmware == Firmware.UEFI else ""
+    # UEFI starts iPXE from its own disk, and where nothing is fetched the card's would only wait.
+    boots_by_rom = machine.bootfile and machine.firmware != Firmware.UEFI
+    rom = "" if boots_by_rom else ",romfile="
     yield from ("-device", f"virtio-net-pci,netdev=net{rom}")
 
 

@@ -50,6 +50,12 @@ class Artifact(models.Model):
     name = models.CharField(max_length=120)
     size = models.PositiveBigIntegerField(help_text="Bytes.")
     sha256 = models.CharField(max_length=64, validators=[RegexValidator(DIGEST)])
+    least_memory = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="The fewest MiB of RAM with which it was seen to boot.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     last_read_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="To the hour; retention waits for it."

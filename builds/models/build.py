@@ -63,6 +63,9 @@ class Build(Leased):
     closure_size = models.PositiveBigIntegerField(null=True, blank=True)
     kernel_version = models.CharField(max_length=100, blank=True)
     kernel_params = models.TextField(blank=True)
+    declared_memory = models.PositiveIntegerField(
+        null=True, blank=True, help_text="MiB of RAM that the image says it needs."
+    )
     sandboxed = models.BooleanField(null=True, blank=True)
     builder_version = models.CharField(max_length=100, blank=True)
 
@@ -149,6 +152,7 @@ class Build(Leased):
             closure_size=output.closure_size,
             kernel_version=output.kernel_version,
             kernel_params=output.kernel_params,
+            declared_memory=output.memory,
             sandboxed=output.sandboxed,
             builder_version=output.builder_version,
             stage_seconds=seconds,

@@ -81,6 +81,14 @@ class Channel(models.Model):
     checks = models.JSONField(
         default=list, blank=True, help_text="Names of the checks that gate a release."
     )
+    checks_after = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="Names of the checks that are run once a release is published.",
+    )
+    ssh = models.BooleanField(
+        default=False, help_text="A booted image must also answer by ssh before it counts as up."
+    )
     marker = models.CharField(
         max_length=200,
         blank=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from statistics import median
 
@@ -10,7 +11,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from builds.choices import Verdict
+from builds.choices import ReleaseStatus, Verdict
 from builds.models.build import pause
 from builds.models.build_queries import TYPICAL_OF
 from builds.models.lease import Leased, lease_end
@@ -34,8 +35,36 @@ class CheckQuerySet(models.QuerySet["Check"]):
         return self.waiting().filter(Q(retry_at=None) | Q(retry_at__lte=at))
 
     def in_turn(self) -> CheckQuerySet:
-        """The most urgent first, and of those the oldest."""
-        return self.order_by("release__urgency", "release__created_at", "pk")
+        """What a draft waits for first, of that the most urgent, and of those the oldest."""
+        return self.order_by("-gates", "release__urgency", "release__created_at", "pk")
+
+    def gating(self) -> CheckQuerySet:
+        """Those that a draft is published by."""
+        return self.filter(gates=True)
+
+    def later(self) -> CheckQuerySet:
+        """Those that are run once the release is published."""
+        return self.filter(gates=False)
+
+    def wanted(self) -> CheckQuerySet:
+        """Those of releases that stand where they are run: drafts, and for later ones published."""
+        draft = Q(gates=True, release__status=ReleaseStatus.DRAFT)
+        return self.filter(draft | Q(gates=False, release__status=ReleaseStatus.PUBLISHED))
+
+    def running(self) -> CheckQuerySet:
+        """Those that a worker has."""
+        return self.filter(RUNNING)
+
+    def handed_out(self) -> CheckQuerySet:
+        """Those that the broker was given and nobody has taken yet."""
+        return self.waiting().wanted().filter(sent_at__isnull=False)
+
+    def plan(self, release: Release, names: Iterable[str], *, gates: bool) -> None:
+        """Let checks wait that are not there yet, in this order."""
+        self.bulk_create(
+            (Check(release=release, name=name, gates=gates) for name in names),
+            ignore_conflicts=True,
+        )
 
     def passed(self) -> CheckQuerySet:
         """Those that found what they looked for."""
@@ -69,6 +98,8 @@ class CheckQuerySet(models.QuerySet["Check"]):
                 retry_at=None,
                 reason="",
                 console="",
+                picture="",
+                memory=None,
                 seconds=None,
                 started_at=None,
                 finished_at=None,
@@ -97,6 +128,18 @@ class Check(Leased):
         max_length=10, blank=True, help_text="kvm, or tcg where it was emulated."
     )
     console = models.TextField(blank=True, help_text="The end of what the machine printed.")
+    gates = models.BooleanField(
+        default=True, editable=False, help_text="The release is not published before it passes."
+    )
+    picture = models.CharField(
+        max_length=120,
+        blank=True,
+        editable=False,
+        help_text="The name, among the release's files, of what the screen showed at the end.",
+    )
+    memory = models.PositiveIntegerField(
+        null=True, blank=True, editable=False, help_text="MiB of the machine that was booted."
+    )
     sent_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="When it was handed to the broker."
     )
@@ -138,7 +181,15 @@ class Check(Leased):
         self.write(RUNNING, lease_until=lease_end())
 
     def conclude(
-        self, verdict: Verdict, reason: str, *, seconds: float, accelerator: str, console: str
+        self,
+        verdict: Verdict,
+        reason: str,
+        *,
+        seconds: float,
+        accelerator: str,
+        console: str,
+        picture: str = "",
+        memory: int | None = None,
     ) -> None:
         """Record what was found."""
         self.write(
@@ -149,6 +200,8 @@ class Check(Leased):
             seconds=round(seconds, 1),
             accelerator=accelerator,
             console=console,
+            picture=picture,
+            memory=memory,
             finished_at=Now(),
             lease_until=None,
         )
@@ -211,6 +264,11 @@ class Check(Leased):
         if self.started_at is None or self.finished_at is None:
             return None
         return self.finished_at - self.started_at
+
+    @property
+    def was_made_later(self) -> bool:
+        """Whether it has found something since its release was published."""
+        return not self.gates and (self.has_passed or self.has_failed)
 
     @property
     def has_passed(self) -> bool:

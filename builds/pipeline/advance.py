@@ -22,8 +22,11 @@ class Step:
 def advance(release: Release, *, at: datetime, again: bool = False) -> list[Step]:
     """Move a draft on as far as its rows allow; what is left for workers to do.
 
-    What was handed to the broker before is left out, unless `again` is true.
+    What was handed to the broker before is left out, unless `again` is true. Of a published
+    release that is one of its later checks.
     """
+    if release.is_published:
+        return _after_publishing(release, again=again)
     if not release.is_draft or release.is_held:
         return []
     if release.pinned_at is None:
@@ -65,6 +68,23 @@ def _after_builds(release: Release, at: datetime, *, again: bool) -> list[Step]:
         for check in release.checks.due(at)
         if again or check.sent_at is None
     ]
+
+
+def _after_publishing(release: Release, *, again: bool) -> list[Step]:
+    """The next later check, while no draft waits for a worker: nobody waits for this one."""
+    check = release.checks.later().waiting().first()
+    if check is None or (check.sent_at is not None and not again) or _is_busy():
+        return []
+    return [Step("check", check.pk, queue="check")]
+
+
+def _is_busy() -> bool:
+    return (
+        Build.objects.running().exists()
+        or Check.objects.later().running().exists()
+        or Check.objects.gating().running().exists()
+        or Check.objects.gating().handed_out().exists()
+    )
 
 
 def _plan_step(release: Release, at: datetime, *, again: bool) -> list[Step]:

@@ -106,7 +106,7 @@ def manifest(release: Release) -> bytes:
         "sandboxed": release.sandboxed,
         "artifacts": [_artifact_record(artifact) for artifact in release.artifacts.all()],
         "builds": [_build_record(build) for build in release.builds.succeeded()],
-        "checks": [_check_record(check) for check in release.checks.all()],
+        "checks": [_check_record(check) for check in release.checks.gating()],
     }
     return _canonical(record)
 
@@ -127,6 +127,7 @@ def latest_record(release: Release) -> bytes:
             _artifact_record(artifact) | {"url": f"{release.version}/{artifact.name}"}
             for artifact in release.artifacts.all()
         ],
+        "least_memory_mib": least_memory(release),
     }
     return _canonical(record)
 
@@ -138,7 +139,8 @@ def history_record(channel: str) -> bytes | None:
     stays withdrawn, and no version or number is given twice.
     """
     releases = Release.objects.known_to_outside().filter(channel__name=channel)
-    records = [_history_line(release) for release in releases.order_by("system", "sequence")]
+    found = releases.order_by("system", "sequence").prefetch_related("checks", "artifacts")
+    records = [_history_line(release) for release in found]
     if not records:
         return None
     return _canonical({"format": MANIFEST_FORMAT, "channel": channel, "releases": records})
@@ -251,6 +253,24 @@ def _check_record(check: Check) -> dict[str, Any]:
     }
 
 
+def _later_record(check: Check) -> dict[str, Any]:
+    """A check that the manifest does not tell of, or what it leaves out of one that it does."""
+    return _check_record(check) | {
+        "gates": check.gates,
+        "memory_mib": check.memory,
+        "picture": check.picture,
+    }
+
+
+def least_memory(release: Release) -> dict[str, int]:
+    """The fewest MiB of RAM with which each file was seen to boot, of those that were measured."""
+    return {
+        artifact.name: artifact.least_memory
+        for artifact in release.artifacts.all()
+        if artifact.least_memory
+    }
+
+
 def _history_line(release: Release) -> dict[str, Any]:
     return {
         "system": release.system,
@@ -261,6 +281,12 @@ def _history_line(release: Release) -> dict[str, Any]:
         "trigger": release.trigger,
         "reason": release.reason,
         "kept": release.kept_reason if release.is_kept else None,
+        "checks": [
+            _later_record(check)
+            for check in release.checks.all()
+            if check.gates or check.was_made_later
+        ],
+        "least_memory_mib": least_memory(release),
         **{name: _exact(getattr(release, name)) for name in HISTORY_TIMES},
     }
 

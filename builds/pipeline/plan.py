@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from builds.builders.base import Builder, BuilderError, Source
-from builds.choices import Act, ReleaseStatus, System, Trigger, Urgency
+from builds.choices import Act, CheckName, ReleaseStatus, System, Trigger, Urgency
 from builds.models import (
     MOST_ATTEMPTS,
     Actor,
@@ -207,4 +207,6 @@ def _queue(release: Release, targets: list[Target]) -> None:
         Build(release=release, variant=target.variant, attribute=target.attribute)
         for target in targets
     )
-    Check.objects.bulk_create(Check(release=release, name=name) for name in release.channel.checks)
+    variants = [target.variant for target in targets]
+    names = CheckName.planned(release.channel.checks, release.system, variants)
+    Check.objects.plan(release, names, gates=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
 
-from builds.choices import Act, Role, Variant
-from builds.models import PORTAL, Actor, Artifact, AuditEntry, Build, LeaseLost, Release
+from builds.choices import Act, CheckName, Role, Variant
+from builds.models import PORTAL, Actor, Artifact, AuditEntry, Build, Check, LeaseLost, Release
 from builds.pipeline import documents
 from builds.pipeline.store import settle
 from builds.points import point
@@ -41,14 +42,25 @@ def publish(release: Release, *, at: datetime, by: Actor = PORTAL) -> bool:
         logger.warning("%s is published by another worker; this one stops", release)
         return False
     point("publish: papers written")
-    with transaction.atomic():
-        published = release.publish(at=at)
-        if published:
-            AuditEntry.objects.record(Act.PUBLISH, release, by=by, at=at)
+    published = _publish(release, by, at)
     point("publish: committed")
     if published:
         logger.info("published %s", release)
         tell(release.channel.name)
+    return published
+
+
+def _publish(release: Release, by: Actor, at: datetime) -> bool:
+    """Make it the latest, and let the checks wait that are not waited for."""
+    with transaction.atomic():
+        published = release.publish(at=at)
+        if published:
+            AuditEntry.objects.record(Act.PUBLISH, release, by=by, at=at)
+        if published and settings.CHECK_LATER:
+            variants = set(release.artifacts.values_list("variant", flat=True))
+            gating = {check.name for check in release.checks.all()}
+            names = CheckName.planned(release.channel.checks_after, release.system, variants)
+            Check.objects.plan(release, [name for name in names if name not in gating], gates=False)
     return published
 
 

@@ -27,9 +27,16 @@ def reconcile(*, at: datetime) -> list[Step]:
             logger.warning("%s waits again", check)
     drafts = Release.objects.drafts().select_related("channel")
     steps = [step for release in drafts for step in advance(release, at=at, again=True)]
+    steps += _next_later_check(at)
     point("reconcile: drafts moved on")
     finish_moving()
     return steps
+
+
+def _next_later_check(at: datetime) -> list[Step]:
+    """The one check that may be made while no draft waits."""
+    check = Check.objects.later().waiting().wanted().in_turn().select_related("release").first()
+    return advance(check.release, at=at, again=True) if check else []
 
 
 def finish_moving() -> None:

@@ -131,6 +131,7 @@ def _restored(channel: Channel, found: Mirrored, line: dict[str, Any] | None) ->
         with transaction.atomic():
             release = _release(channel, found.system, status, _told(found, line))
             _add_builds(release, found)
+            _add_later(release, line or {})
     except WRONG as error:
         return Outcome("refused", f"{name}: {error}")
     return Outcome("restored", f"{name}, {release.get_status_display()}")
@@ -202,6 +203,19 @@ def _add_builds(release: Release, found: Mirrored) -> None:
         Artifact.objects.create(release=release, build=builds.get(variant), **fields)
     for each in found.manifest["checks"]:
         Check.objects.create(release=release, **{name: each[name] for name in CHECK_FIELDS})
+
+
+def _add_later(release: Release, line: dict[str, Any]) -> None:
+    """What the manifest leaves out, or can't tell; records of an older portal say nothing of it."""
+    for each in line.get("checks", []):
+        found = {name: each[name] for name in CHECK_FIELDS} | {
+            "gates": each["gates"],
+            "memory": each["memory_mib"],
+            "picture": each["picture"],
+        }
+        Check.objects.update_or_create(release=release, name=found.pop("name"), defaults=found)
+    for name, memory in line.get("least_memory_mib", {}).items():
+        release.artifacts.filter(name=name).update(least_memory=memory)
 
 
 def _build(release: Release, told: dict[str, Any]) -> Build:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from builds.models import Artifact, Release
+from builds.models import Artifact, Check, Release
 from builds.pipeline import documents
 from builds.storage import ROOT, StoredFile, artifacts
 
@@ -44,12 +44,13 @@ def lost_releases() -> bool:
 
 
 def names_in(releases: Iterable[Release]) -> set[str]:
-    """The names of all files that these releases have: artifacts, papers, signatures."""
+    """The names of all files that these releases have: artifacts, pictures, papers, signatures."""
     rows = list(releases)
     named = set(Artifact.objects.filter(release__in=rows).values_list("name", flat=True))
+    named |= set(Check.objects.filter(release__in=rows).values_list("picture", flat=True))
     for release in rows:
         named |= _signed(documents.paper_names(release.system))
-    return named
+    return named - {""}
 
 
 def _orphans_in(folder: str, keys: dict[str, str]) -> Iterator[str]:

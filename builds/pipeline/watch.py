@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from builds.choices import ReleaseStatus
-from builds.models import Release
+from builds.models import Check, Release
 from builds.pipeline.patience import riding_out
 
 ASK_EVERY = 1.0
@@ -28,6 +28,17 @@ class Watch:
             with riding_out("a question to the database"):
                 self._answer = self._answer or self._question()
         return self._answer
+
+
+def is_unwanted(check: Check) -> Watch:
+    """Whether a check's release no longer stands where it is checked.
+
+    A later check also makes room for one that a draft waits for; it is made again later.
+    """
+    same = Check.objects.wanted().filter(pk=check.pk)
+    if check.gates:
+        return Watch(lambda: not same.exists())
+    return Watch(lambda: not same.exists() or Check.objects.handed_out().gating().exists())
 
 
 def has_ended(release: Release) -> Watch:

@@ -17,6 +17,7 @@ _CONTENT_TYPES = {
     ".sha256": "text/plain; charset=utf-8",
     ".gz": "application/gzip",
     ".xz": "application/x-xz",
+    ".png": "image/png",
 }
 
 

@@ -137,7 +137,7 @@ def check_state(check: Check) -> State:
         return State(Tone.BAD, "square", check.get_verdict_display())
     if check.verdict == Verdict.RUNNING:
         return _busy(check.get_verdict_display())
-    if not check.release.is_draft:
+    if not (check.release.is_published if not check.gates else check.release.is_draft):
         return State(Tone.QUIET, "dash", "not run")
     if check.retry_at is not None:
         return State(Tone.WARN, "triangle", "could not be checked yet")
@@ -179,8 +179,8 @@ def _building(builds: Sequence[Build], system: System, url: str) -> Making:
 
 def checks_in_words(found: Iterable[Check]) -> str:
     """The checks of a release as a count with words: booted in 1 of 1 ways, emulated."""
-    checks = list(found)
-    if not any(check.has_passed or check.has_failed for check in checks):
+    checks = [check for check in found if check.has_passed or check.has_failed]
+    if not checks:
         return "not checked"
     boots = [check for check in checks if check.name.startswith(BOOT)]
     others = [check for check in checks if not check.name.startswith(BOOT)]

@@ -137,6 +137,16 @@ rec {
     kexecInstaller = kexec-installer;
   };
 
+  # No variant: with it the portal's checks boot the netboot by UEFI where there is no iPXE.
+  netboot-loader = pack ./pack/netboot-loader.sh {
+    name = "mini-netboot-loader-${system}";
+    inherit (platform) efiFormat;
+    inherit tools;
+    packages = inputs.packages system pinned.grub;
+    tool = ./pack/tool.sh;
+    unpack = ./pack/unpack.sh;
+  };
+
   # A person in front of it may have no key at hand.
   iso = variant "iso" ./pack/iso.sh {
     inherit grub tools;

@@ -36,3 +36,5 @@ class Command(BaseCommand):
             names = getattr(loaded, word)
             if names:
                 self.stdout.write(f"{word}: {', '.join(names)}")
+        for sentence in loaded.completed:
+            self.stdout.write(f"checked too, because nothing is published unbooted: {sentence}")

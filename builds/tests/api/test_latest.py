@@ -41,6 +41,7 @@ def test_record_has_exactly_the_keys_that_were_promised(record: dict[str, Any]) 
         "checks",
         "artifacts",
         "commands",
+        "least_memory_mib",
     }
     assert record["version"] == "2.0"
     assert record["sequence"] == 2

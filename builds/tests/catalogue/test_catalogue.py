@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import date, time
 from pathlib import Path
@@ -81,7 +82,9 @@ def test_own_catalogue_loads_every_channel() -> None:
 def test_entry_becomes_a_channel_with_a_target_for_each_system_and_variant(file: Path) -> None:
     file.write_text(
         ONE
-        + 'checks = ["boot-netboot-direct"]\n'
+        + 'checks = ["boot-netboot-direct", "boot-kexec-installer"]\n'
+        + 'checks_after = ["boot-netboot-bios", "least-ram-netboot"]\n'
+        + "ssh = true\n"
         + 'overrides = { nixpkgs = "github:NixOS/nixpkgs/nixos-unstable" }\n'
         + 'revision_input = "nixpkgs"\n'
         + 'marker = "up: {version}"\n'
@@ -97,7 +100,9 @@ def test_entry_becomes_a_channel_with_a_target_for_each_system_and_variant(file:
     assert (channel.slot_weekday, channel.slot_time) == (Channel.Weekday.SUNDAY, time(3, 0))
     assert channel.overrides == {"nixpkgs": "github:NixOS/nixpkgs/nixos-unstable"}
     assert channel.revision_input == "nixpkgs"
-    assert channel.checks == ["boot-netboot-direct"]
+    assert channel.checks == ["boot-netboot-direct", "boot-kexec-installer"]
+    assert channel.checks_after == ["boot-netboot-bios", "least-ram-netboot"]
+    assert channel.ssh
     assert channel.marker == "up: {version}"
     assert channel.end_of_life == date(2026, 12, 31)
     assert channel.builds_at_first_start
@@ -173,7 +178,42 @@ def test_target_that_the_file_drops_goes_with_update(file: Path) -> None:
     assert Channel.objects.get().systems() == [System.X86_64]
 
 
+@pytest.mark.parametrize(
+    ("checks", "completed"),
+    [
+        ("[]", ["boot-netboot-direct", "boot-kexec-installer"]),
+        ('["boot-netboot-direct"]', ["boot-kexec-installer"]),
+        # That one is for x86_64 only: nothing would boot the netboot of aarch64.
+        (
+            '["boot-netboot-bios", "boot-kexec-installer"]',
+            ["boot-netboot-direct"],
+        ),
+        ('["boot-netboot-uefi", "boot-kexec-installer"]', []),
+    ],
+)
+def test_catalogue_is_completed_so_that_no_variant_is_published_unbooted(
+    file: Path, checks: str, completed: list[str]
+) -> None:
+    file.write_text(f"{ONE}checks = {checks}\n")
+
+    loaded = catalogue.load(file)
+
+    assert Channel.objects.get().checks == [*json.loads(checks), *completed]
+    sentences = (f"one gets {', '.join(completed)}",) if completed else ()
+    assert loaded.completed == sentences
+
+
 WRONG = {
+    "measurement that gates": (
+        'checks = ["least-ram-iso"]',
+        8,
+        "channel one, checks: least-ram-iso measures and holds nothing back; put it in",
+    ),
+    "unknown later check": (
+        'checks_after = ["boot-by-hand"]',
+        8,
+        "channel one, checks_after: 'boot-by-hand' is no check; known are boot-netboot-direct, ",
+    ),
     "unknown key": ("slto = 1", 8, "channel one, slto: is unknown; known are title, flake,"),
     "unknown check": (
         'checks = ["boot-by-hand"]',

@@ -85,10 +85,14 @@ def test_static_files_are_collected_again_only_when_they_change(static_root: Pat
 def test_loadcatalog_says_what_it_added_kept_and_updated(tmp_path: Path) -> None:
     file = tmp_path / "catalogue.toml"
     file.write_text(ONE)
+    completed = (
+        "checked too, because nothing is published unbooted: "
+        "one gets boot-netboot-direct, boot-kexec-installer\n"
+    )
 
-    assert manage("loadcatalog", file) == "added: one\n"
+    assert manage("loadcatalog", file) == f"added: one\n{completed}"
     assert manage("loadcatalog", file) == "kept: one\n"
-    assert manage("loadcatalog", file, "--update") == "updated: one\n"
+    assert manage("loadcatalog", file, "--update") == f"updated: one\n{completed}"
 
 
 def test_loadcatalog_refuses_a_wrong_file_in_one_line(tmp_path: Path) -> None:

@@ -68,6 +68,9 @@ class Salted:
     def version(self) -> str:
         return self.nix.version()
 
+    def provide(self, flake: str, attribute: str, cancelled: CancelSignal = never) -> Path:
+        return self.nix.provide(flake, attribute, cancelled)
+
     def build(self, request: BuildRequest) -> BuildOutput:
         output = self._output(request)
         folder = Path(tempfile.mkdtemp(prefix="salted-"))

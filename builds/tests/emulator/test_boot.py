@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from builds.choices import System, Verdict
-from builds.emulator.machine import Firmware, Machine
+from builds.emulator.machine import Firmware, Forward, Machine
+from builds.emulator.ssh import banner
 from builds.emulator.stubs import SectorEnd, arm64_image, boot_disk
-from builds.emulator.watch import BootCancelled, boot
+from builds.emulator.watch import BootCancelled, Watched, boot
 from builds.tests.emulator.machines import TCG
 from builds.tests.processes import processes_with
 
@@ -62,6 +64,28 @@ def test_bad_end_is_known_by_its_words(pc: Machines, said: str, verdict: Verdict
     assert result.verdict == verdict
     assert result.seconds < 15
     assert "\n" not in result.reason
+
+
+def test_machine_that_is_up_but_answers_nobody_hangs(pc: Machines) -> None:
+    machine = replace(pc(MARKER), forwards=(Forward(0, 22),))
+
+    def answers(watched: Watched) -> None:
+        port = watched.guest.port(22)
+        watched.until(lambda: banner(port), "an ssh server greeted")
+
+    result = boot(machine, MARKER, timeout=8, using=TCG, then=answers)
+    assert result.verdict == Verdict.HUNG
+    assert result.reason.startswith("8 seconds went by before an ssh server greeted.")
+
+
+def test_end_of_a_machine_that_was_up_is_told_as_what_it_is(pc: Machines) -> None:
+    def never(watched: Watched) -> None:
+        watched.until(lambda: None, "something came true")
+
+    panicking = pc(f"{MARKER}\r\nKernel panic - not syncing: Fatal exception\r\n")
+    result = boot(panicking, MARKER, timeout=20, using=TCG, then=never)
+    assert result.verdict == Verdict.PANICKED
+    assert result.reason == "The console said: Kernel panic - not syncing: Fatal exception"
 
 
 def test_machine_that_ends_early_is_told(pc: Machines) -> None:

@@ -54,6 +54,36 @@ def test_ipxe_of_the_network_card_boots_over_http(served: tuple[Path, str]) -> N
     assert result.verdict == Verdict.PASSED, result.console
 
 
+def test_boot_that_failed_by_the_emulators_own_fault_is_made_again(tmp_path: Path) -> None:
+    """The first time the loaded program says what a kernel says whose timer came too late."""
+    said = [b"Kernel panic - not syncing: IO-APIC + timer doesn't work!  Boot", b"up at last"]
+    asked: list[str] = []
+
+    class Moody(Quiet):
+        def do_GET(self) -> None:
+            program = boot_disk(said[len(asked)])[:_SECTOR]
+            asked.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(program)))
+            self.end_headers()
+            self.wfile.write(program)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Moody)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    machine = Machine(
+        System.X86_64,
+        memory=128,
+        firmware=Firmware.BIOS,
+        bootfile=f"http://10.0.2.2:{server.server_port}/program",
+        isolated=False,
+    )
+    result = boot(machine, "up at last", timeout=60, using=TCG)
+    server.shutdown()
+    server.server_close()
+    assert result.verdict == Verdict.PASSED, result.console
+    assert len(asked) == 2
+
+
 def test_ipxe_under_uefi_runs_a_script_over_http(served: tuple[Path, str]) -> None:
     """Its address is longer than DHCP's field for it."""
     folder, url = served
@@ -69,6 +99,19 @@ def test_ipxe_under_uefi_runs_a_script_over_http(served: tuple[Path, str]) -> No
     )
     result = boot(machine, "booted under efi", timeout=90, using=TCG)
     assert result.verdict == Verdict.PASSED, result.console
+
+
+def test_bios_speaks_on_the_serial_port_where_that_is_wanted(tmp_path: Path) -> None:
+    disk = tmp_path / "disk.img"
+    disk.write_bytes(bytes(1024 * 1024))
+    machine = Machine(
+        System.X86_64, memory=64, firmware=Firmware.BIOS, disk=disk, bios_on_serial=True
+    )
+    result = boot(machine, "never", timeout=90, using=TCG)
+    assert result.verdict == Verdict.LOADER, result.console
+    assert result.reason == "The loader gave up: Boot failed: not a bootable disk"
+    assert result.picture.startswith(b"\x89PNG\r\n")
+    assert result.memory == 64
 
 
 def test_aarch64_firmware_comes_up() -> None:
@@ -108,6 +151,7 @@ def test_kernel_that_never_ends_rules_kvm_out(tmp_path: Path) -> None:
         ({"append": "quiet"}, "needs a kernel"),
         ({"bootfile": "http://10.0.2.2/x", "firmware": Firmware.BIOS}, "must reach the network"),
         ({}, "needs a kernel"),
+        ({"esp": Path("/esp"), "firmware": Firmware.BIOS}, "Only UEFI boots from an ESP"),
         ({"system": System.AARCH64, "firmware": Firmware.BIOS}, "no BIOS"),
         (
             {

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,18 @@ def test_paths_with_commas_and_spaces_are_taken_as_they_are(tmp_path: Path) -> N
     folder.mkdir()
     with Guest(pc(folder, b"ready", SectorEnd.HALT), using=TCG) as guest:
         guest.wait_for("ready", timeout=20)
+
+
+def test_free_port_is_told_that_leads_into_the_guest(tmp_path: Path) -> None:
+    machine = pc(tmp_path, b"ready", SectorEnd.HALT)
+    forwarding = replace(machine, forwards=(Forward(0, 22), Forward(0, 80)))
+    with Guest(forwarding, using=TCG) as guest:
+        ports = {guest.port(22), guest.port(80)}
+        assert len(ports) == 2
+        for port in ports:
+            socket.create_connection(("127.0.0.1", port), 5).close()
+        with pytest.raises(GuestError, match="No forward leads to port 23"):
+            guest.port(23)
 
 
 def test_port_that_is_taken_is_an_error_in_words(tmp_path: Path) -> None:

@@ -15,9 +15,11 @@ from django.test import Client
 from django.utils import timezone
 
 from builds import catalogue, pipeline
-from builds.choices import ReleaseStatus
+from builds.choices import ReleaseStatus, Verdict
+from builds.emulator.watch import BootResult
 from builds.management.commands.prepare import first_drafts
-from builds.models import Channel, Head, Release
+from builds.models import Artifact, Channel, Check, Head, Release
+from builds.pipeline.checks.running import record
 from builds.pipeline.retention import orphans
 from builds.storage import artifacts
 from builds.tests.builders.flakes import NETBOOT, SYSTEM
@@ -39,6 +41,7 @@ MOVING = [
         for name in ("SHA256SUMS", f"netboot-{SYSTEM}.ipxe", "initrd-demo", "releases.json")
     ),
 ]
+FOUND = ("name", "gates", "verdict", "reason", "seconds", "accelerator", "memory", "picture")
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -102,6 +105,24 @@ def test_lost_database_comes_back_with_the_same_record_pages_and_bytes(
     assert Head.objects.get().release == latest
     assert withdrawn.reason == "it eats disks"
     assert kept.kept_reason == "the first one"
+    assert list(orphans(at=timezone.now(), older_than=timedelta(0))) == []
+
+
+def test_what_was_found_after_publishing_comes_back_with_the_pictures(storage_kind: str) -> None:
+    release = stored_release(channel(), "1.0")
+    check = Check.objects.create(release=release, name="least-ram-netboot", gates=False)
+    assert check.start("worker")
+    png = b"\x89PNG\r\n"
+    record(check, BootResult(Verdict.PASSED, 4.2, "tcg", "It boots.", "up", png, 160))
+    told = list(Check.objects.order_by("name").values_list(*FOUND))
+    memory = list(Artifact.objects.order_by("name").values_list("name", "least_memory"))
+    assert 160 in dict(memory).values()
+    lose_the_database()
+
+    restore()
+
+    assert list(Check.objects.order_by("name").values_list(*FOUND)) == told
+    assert list(Artifact.objects.order_by("name").values_list("name", "least_memory")) == memory
     assert list(orphans(at=timezone.now(), older_than=timedelta(0))) == []
 
 

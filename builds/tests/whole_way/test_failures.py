@@ -65,7 +65,7 @@ BREAKS = {
 }
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("case", BREAKS)
 def test_failure_leaves_the_last_release_and_says_what_happened(
     portal: Portal, flake: Path, case: str

@@ -1,0 +1,1 @@
+"""Drafts of the mini image's real files, booted by the real checks."""
