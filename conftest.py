@@ -19,6 +19,8 @@ from builds.tests.s3 import free_port
 __all__ = ["BUCKET", "free_port"]
 
 BUCKET = "artifacts"
+# Folders whose tests share something that takes long to make, and take long: they begin.
+TOGETHER = ("whole_way", "boots", "crash", "fleet", "databases")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,6 +28,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--boot-matrix", metavar="FILE", help="measure all, and write the boot matrix there"
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests stay in one process where several run, and let the longest go first."""
+    for item in items:
+        folder = item.path.parent.name
+        group = folder if folder in TOGETHER else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: _place(item.path.parent.name))
+
+
+def _place(folder: str) -> int:
+    return TOGETHER.index(folder) if folder in TOGETHER else len(TOGETHER)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -211,15 +211,16 @@ class CheckName(models.TextChoices):
     NETBOOT_BIOS = "boot-netboot-bios", "the iPXE script over HTTP, by BIOS"
     NETBOOT_UEFI = "boot-netboot-uefi", "the iPXE script over HTTP, by UEFI"
     KEXEC_INSTALLER = "boot-kexec-installer", "kexec from a running Linux"
-    KEXEC_INSTALLER_NONINTERACTIVE = (
-        "boot-kexec-installer-noninteractive",
-        "kexec from a running Linux, noninteractive",
-    )
     KEXEC_BUNDLE = "boot-kexec-bundle", "the kexec bundle in a running Linux"
     ISO_CD_BIOS = "boot-iso-cd-bios", "the ISO as a CD, by BIOS"
     ISO_CD_UEFI = "boot-iso-cd-uefi", "the ISO as a CD, by UEFI"
     ISO_DISK_BIOS = "boot-iso-disk-bios", "the ISO on a disk, by BIOS"
     ISO_DISK_UEFI = "boot-iso-disk-uefi", "the ISO on a disk, by UEFI"
+    # Last, because it may be the bytes of another tarball, which has booted by then.
+    KEXEC_INSTALLER_NONINTERACTIVE = (
+        "boot-kexec-installer-noninteractive",
+        "kexec from a running Linux, noninteractive",
+    )
     LEAST_RAM_NETBOOT = "least-ram-netboot", "how little RAM the netboot needs"
     LEAST_RAM_KEXEC_INSTALLER = (
         "least-ram-kexec-installer",

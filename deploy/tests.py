@@ -13,16 +13,24 @@ from deploy.run import set_up
 from deploy.steps import environment
 from deploy.supervisor import Stopped, Supervisor
 
+_IN_ORDER = "--no-loadscope-reorder"
+
 
 def main(arguments: list[str]) -> int:
     """Set up, then become pytest; ARGS in the environment are handed to it."""
     folder = data_dir()
     refuse_if_full(ROOT)
     python = provide("test", needs.TEST, folder)
-    words = shlex.split(os.environ.get("ARGS", ""))
+    words = shlex.split(os.environ.get("ARGS", "")) or _side_by_side()
     os.chdir(ROOT)
-    # -B: byte code beside images/ would change the hash of the flake there.
-    os.execv(python, [python, "-B", "-m", "pytest", *words])  # noqa: S606 - no shell is wanted
+    # Byte code beside images/ would change the hash of the flake there.
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    os.execv(python, [python, "-m", "pytest", *words])  # noqa: S606 - no shell is wanted
+
+
+def _side_by_side() -> list[str]:
+    """Words for pytest where all tests are run; conftest.py says which stay together."""
+    return [f"--numprocesses={min(4, os.cpu_count() or 1)}", "--dist=loadgroup", _IN_ORDER]
 
 
 def crash(arguments: list[str]) -> int:

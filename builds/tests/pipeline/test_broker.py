@@ -61,10 +61,10 @@ def test_flushed_broker_gets_every_waiting_build_again_and_only_once(
 
 
 @pytest.mark.usefixtures("_broker")
-def test_withdrawal_in_the_admin_is_told_at_once(client: Client) -> None:
+def test_withdrawal_is_told_at_once(client: Client) -> None:
     release = ReleaseFactory(published=True)
     client.force_login(UserFactory(admin=True))
 
-    client.post(f"/admin/builds/release/{release.pk}/withdraw/", {"reason": "it eats disks"})
+    client.post(f"/releases/{release.pk}/withdraw", {"reason": "it eats disks"})
 
     assert broker.waiting("default") == {("notify", 0)}
