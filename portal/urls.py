@@ -12,5 +12,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/", api.urls),
     path("", include("builds.downloads.urls")),
+    path("", include("builds.feeds.urls")),
     path("", include("builds.web.urls")),
 ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.db import models
 from django.db.models import Max, Q
+from django.db.models.functions import RowNumber
 
 from builds.choices import ReleaseStatus
 from builds.models.channel import Channel
@@ -81,6 +82,21 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
     def with_files(self) -> ReleaseQuerySet:
         """With channel, artifacts, builds and checks, in a fixed number of queries."""
         return self.with_progress().prefetch_related("artifacts__build")
+
+    def with_contents(self) -> ReleaseQuerySet:
+        """With channel, artifacts, builds and checks, for pages that name no artifact's build."""
+        return self.with_progress().prefetch_related("artifacts")
+
+    def counts_by_system(self) -> dict[str, int]:
+        """How many there are on each system."""
+        counted = self.order_by().values("system").annotate(count=models.Count("pk"))
+        return {row["system"]: row["count"] for row in counted}
+
+    def newest_of_each_system(self, most: int) -> ReleaseQuerySet:
+        """The newest ones of each system, of releases of one channel."""
+        order = [models.F("created_at").desc(), models.F("pk").desc()]
+        place = models.Window(RowNumber(), partition_by="system", order_by=order)
+        return self.alias(place=place).filter(place__lte=most)
 
     def named(self, channel: str, version: str) -> ReleaseQuerySet:
         """The one or two releases (one per system) that share this name and folder."""

@@ -21,7 +21,7 @@ from builds.pipeline.plan import pin, trigger, trigger_due
 from builds.pipeline.publish import publish, write_moving
 from builds.pipeline.queues import Line, Place
 from builds.pipeline.reconcile import reconcile
-from builds.pipeline.regression import Regression, first_reds, regression
+from builds.pipeline.regression import Regression, compare_url, first_reds, regression, source_url
 from builds.pipeline.restore import restore
 from builds.pipeline.retention import lost_releases, orphans
 from builds.pipeline.run import builder, run
@@ -43,6 +43,7 @@ __all__ = [
     "builder",
     "cancel",
     "collect",
+    "compare_url",
     "find_stale",
     "first_reds",
     "holding",
@@ -67,6 +68,7 @@ __all__ = [
     "scrub",
     "scrub_some",
     "seconds_to_next",
+    "source_url",
     "stop_keeping",
     "trigger",
     "trigger_due",

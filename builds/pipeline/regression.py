@@ -83,11 +83,23 @@ def compared(first: Release, green: Release | None) -> Regression:
     )
 
 
+def source_url(release: Release) -> str:
+    """Where the revision that a release was built of can be read; "" where that is not known."""
+    found = _GITHUB.match(_followed(release))
+    if not found or not release.revision:
+        return ""
+    return f"https://github.com/{found['owner']}/{found['name']}/commit/{release.revision}"
+
+
 def compare_url(release: Release, old: str, new: str) -> str:
     """Where the commits between two revisions can be read; "" where that is not known."""
-    followed = release.channel.revision_input
-    ref = release.overrides.get(followed, "") if followed else release.flake
-    found = _GITHUB.match(str(ref))
+    found = _GITHUB.match(_followed(release))
     if not found or not old or not new or old == new:
         return ""
     return f"https://github.com/{found['owner']}/{found['name']}/compare/{old}...{new}"
+
+
+def _followed(release: Release) -> str:
+    """The flake ref whose revision a release has."""
+    followed = release.channel.revision_input
+    return str(release.overrides.get(followed, "") if followed else release.flake)

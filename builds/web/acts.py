@@ -10,6 +10,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
 from builds import pipeline, tasks
@@ -40,10 +41,12 @@ def trigger(request: HttpRequest, channel: str) -> HttpResponse:
     systems = [system for system in row.systems() if wanted in {"", system}]
     drafts = rebuild(row, systems, by=request.user)
     if not drafts:
-        messages.error(request, f"{row} is not built for {wanted or 'any system'}.")
+        words = gettext("{channel} is not built for {system}.")
+        messages.error(request, words.format(channel=row, system=wanted or gettext("any system")))
         return redirect(row)
     for draft in drafts:
-        messages.success(request, f"{row} is being built for {draft.system}.")
+        words = gettext("{channel} is being built for {system}.")
+        messages.success(request, words.format(channel=row, system=draft.system))
     return redirect(drafts[0] if len(drafts) == 1 else row)
 
 
@@ -57,7 +60,8 @@ def cancel_build(request: HttpRequest, pk: int) -> HttpResponse:
     except NotAllowed as refusal:
         messages.error(request, str(refusal))
     else:
-        messages.success(request, f"Build {build.pk} is cancelled, and its release with it.")
+        words = gettext("Build {number} is cancelled, and its release with it.")
+        messages.success(request, words.format(number=build.pk))
     return redirect(build)
 
 
@@ -82,7 +86,8 @@ def _retry(request: HttpRequest, row: Build | Release) -> HttpResponse:
         messages.error(request, str(refusal))
         return redirect(row)
     tasks.move_on(release)
-    messages.success(request, f"What failed of {release} is tried again.")
+    words = gettext("What failed of {release} is tried again.")
+    messages.success(request, words.format(release=release))
     return redirect(release)
 
 

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import Max, QuerySet
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django_celery_beat.models import PeriodicTask
 
 from builds.choices import BuildStatus, ReleaseStatus, System, Verdict
@@ -15,6 +17,8 @@ from builds.models import Channel, Check, Release, Target, Worker
 from builds.pipeline import Line, queues, space
 from builds.web import states
 from builds.web.dashboard import FRESH_FOR, gather
+from builds.web.kept import kept
+from builds.web.parts import Part
 from builds.web.probes import Answer, answers
 from builds.web.states import State, Tone
 from builds.web.waiting import nobody
@@ -22,9 +26,9 @@ from builds.web.words import age, counted, size, span
 
 BEAT_IS_LATE = timedelta(minutes=5)
 GONE_FOR = timedelta(days=7)
-GOOD = State(Tone.GOOD, "disc", "answers")
-SERVED = State(Tone.GOOD, "disc", "served")
-SILENT = State(Tone.BAD, "square", "does not answer")
+GOOD = State(Tone.GOOD, "disc", _("answers"))
+SERVED = State(Tone.GOOD, "disc", _("served"))
+SILENT = State(Tone.BAD, "square", _("does not answer"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +42,6 @@ class QueueRow:
     running: int
     waiting: int
     oldest_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One thing that the portal needs; `detail` is for those who look after it."""
-
-    name: str
-    state: State
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +71,7 @@ def status_page(*, at: datetime) -> StatusPage:
     """The portal as it stands at `at`."""
     line = Line(at)
     rows = tuple(_queue_rows(line, at))
-    parts = (*map(_part, answers()), _beat(at), *_disks())
+    parts = (*map(_part, answers()), _beat(at), *_disks(), *kept(at))
     fresh = tuple(_freshness(at))
     gone = Worker.objects.filter(seen_at__gt=at - GONE_FOR).exclude(
         pk__in=[worker.pk for worker in line.workers]
@@ -96,9 +91,10 @@ def status_page(*, at: datetime) -> StatusPage:
 def _summary(tones: list[Tone]) -> State:
     loud = sum(tone in {Tone.BAD, Tone.WARN} for tone in tones)
     if not loud:
-        return State(Tone.GOOD, "disc", "all is well")
+        return State(Tone.GOOD, "disc", gettext("all is well"))
     tone, shape = (Tone.BAD, "square") if Tone.BAD in tones else (Tone.WARN, "triangle")
-    return State(tone, shape, f"{counted(loud, 'thing')} to look at")
+    words = gettext("{things} to look at").format(things=counted(loud, "thing"))
+    return State(tone, shape, words)
 
 
 def _queue_rows(line: Line, at: datetime) -> Iterator[QueueRow]:
@@ -107,14 +103,14 @@ def _queue_rows(line: Line, at: datetime) -> Iterator[QueueRow]:
     checks = Check.objects.filter(release__status=ReleaseStatus.DRAFT)
     ready = [check.release.created_at for check in _ready(checks.waiting())]
     yield _queue(
-        line, at, queues.DEFAULT, purpose="planning and publishing", waiting=plans, running=0
+        line, at, queues.DEFAULT, purpose=gettext("planning and publishing"), waiting=plans, running=0
     )
     at_it = checks.filter(verdict=Verdict.RUNNING).count()
-    yield _queue(line, at, queues.CHECK, purpose="checks", waiting=ready, running=at_it)
+    yield _queue(line, at, queues.CHECK, purpose=gettext("checks"), waiting=ready, running=at_it)
     for system in System:
         waiting = [b.queued_at for b in line.waiting if b.release.system == system]
         running = sum(build.release.system == system for build in line.running)
-        purpose = f"builds for {system}"
+        purpose = gettext("builds for {system}").format(system=system)
         yield _queue(line, at, system.queue, purpose=purpose, waiting=waiting, running=running)
 
 
@@ -133,7 +129,8 @@ def _queue(
     line: Line, at: datetime, name: str, *, purpose: str, waiting: list[datetime], running: int
 ) -> QueueRow:
     since = line.unserved_since(name, min(waiting, default=None))
-    what = purpose.removeprefix("builds for ")
+    systems = {system.queue: system.value for system in System}
+    what = systems.get(name, purpose)
     return QueueRow(
         name=name,
         purpose=purpose,
@@ -149,8 +146,8 @@ def _unserved(what: str, since: datetime, at: datetime, *, wanted: bool) -> Stat
     if wanted:
         return State(Tone.BAD, "square", nobody(what, since, at=at))
     if what in System.values and not Target.objects.filter(system=what).exists():
-        return State(Tone.QUIET, "dash", "not needed: no channel is built for it")
-    return State(Tone.WARN, "triangle", "no worker")
+        return State(Tone.QUIET, "dash", gettext("not needed: no channel is built for it"))
+    return State(Tone.WARN, "triangle", gettext("no worker"))
 
 
 def _part(answer: Answer) -> Part:
@@ -161,14 +158,15 @@ def _part(answer: Answer) -> Part:
 def _beat(at: datetime) -> Part:
     last = PeriodicTask.objects.filter(enabled=True).aggregate(last=Max("last_run_at"))["last"]
     if last is None:
-        return Part("schedule", State(Tone.WARN, "triangle", "has not ticked yet"), "")
-    return Part("schedule", _said(f"ticked {age(last, at=at)}", good=at - last <= BEAT_IS_LATE), "")
+        return Part(gettext("schedule"), State(Tone.WARN, "triangle", gettext("has not ticked yet")), "")
+    words = gettext("ticked {ago}").format(ago=age(last, at=at))
+    return Part(gettext("schedule"), _said(words, good=at - last <= BEAT_IS_LATE), "")
 
 
 def _disks() -> Iterator[Part]:
     for name, folder in space.places().items():
         left = space.free(folder)
-        state = _said(f"{size(left)} free", good=left >= settings.DISK_FREE_LEAST)
+        state = _said(gettext("{size} free").format(size=size(left)), good=left >= settings.DISK_FREE_LEAST)
         yield Part(name, state, "")
 
 
@@ -185,8 +183,9 @@ def _freshness(at: datetime) -> Iterator[Freshness]:
 
 def _age_in_words(head: Release | None, at: datetime) -> str:
     if head is None or head.published_at is None:
-        return "nothing is published yet"
+        return gettext("nothing is published yet")
     old = at - head.published_at
     if old <= FRESH_FOR:
-        return f"{span(old)} old, within a week and a day"
-    return f"{span(old)} old: {span(old - FRESH_FOR)} past a week and a day"
+        return gettext("{length} old, within a week and a day").format(length=span(old))
+    words = gettext("{length} old: {over} past a week and a day")
+    return words.format(length=span(old), over=span(old - FRESH_FOR))

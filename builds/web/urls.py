@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from builds.web import acts, pages
+from builds.web import acts, build_views, looks, pages
 
 urlpatterns = [
     path("", pages.dashboard, name="dashboard"),
@@ -15,11 +15,12 @@ urlpatterns = [
         pages.release_detail,
         name="release-detail",
     ),
-    path("builds/", pages.build_list, name="build-list"),
-    path("builds/<int:pk>/", pages.build_detail, name="build-detail"),
+    path("builds/", build_views.build_list, name="build-list"),
+    path("builds/<int:pk>/", build_views.build_detail, name="build-detail"),
     path("builds/<int:pk>/cancel", acts.cancel_build, name="build-cancel"),
     path("builds/<int:pk>/retry", acts.retry_build, name="build-retry"),
     path("releases/<int:pk>/retry", acts.retry_release, name="release-retry"),
+    path("preferences", looks.preferences, name="preferences"),
     path("status/", pages.status, name="status"),
-    path("builds/<int:pk>/log", pages.build_log, name="build-log"),
+    path("builds/<int:pk>/log", build_views.build_log, name="build-log"),
 ]
