@@ -1,0 +1,96 @@
+"""`python -m builds.tests.shown.screenshots`: every page, light and dark, wide and narrow."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import shutil
+import socket
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import BrowserContext, Playwright, sync_playwright
+
+from builds.tests.shown.site import ROOT, site
+
+FOLDER = ROOT / "docs" / "screenshots"
+WIDTHS = {"wide": 1280, "narrow": 360}
+SCHEMES = ("light", "dark")
+HEIGHT = 800
+TALLEST = 2600  # pixels; a longer page is cut, to keep the folder small
+QUALITY = 42
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+def main() -> None:
+    """Write them all; --png writes pictures that every viewer knows, into another folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--png", type=Path, help="write PNG files into this folder instead")
+    parser.add_argument("--only", default="", help="only pages whose name begins so")
+    asked = parser.parse_args()
+    folder = asked.png or FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    with site(_free_port(), _rows) as (url, paths), sync_playwright() as playwright:
+        chosen = {name: path for name, path in paths.items() if name.startswith(asked.only)}
+        total = sum(
+            _shoot(playwright, url, chosen, folder, scheme, label, png=bool(asked.png))
+            for scheme in SCHEMES
+            for label in WIDTHS
+        )
+    print(f"{len(chosen) * len(SCHEMES) * len(WIDTHS)} pictures, {total / 2**20:.1f} MiB")
+
+
+def _rows() -> dict[str, str]:
+    from django.utils import timezone
+
+    from builds.tests.shown.rows import rows_in_every_state
+
+    return rows_in_every_state(timezone.now())
+
+
+def _shoot(
+    playwright: Playwright,
+    url: str,
+    paths: dict[str, str],
+    folder: Path,
+    scheme: Any,
+    label: str,
+    *,
+    png: bool,
+) -> int:
+    program = shutil.which("chromium") or "chromium"
+    chromium = playwright.chromium.launch(executable_path=program, args=FLAGS)
+    context = chromium.new_context(
+        viewport={"width": WIDTHS[label], "height": HEIGHT}, color_scheme=scheme
+    )
+    written = 0
+    for name, path in paths.items():
+        file = folder / f"{name}-{scheme}-{label}.{'png' if png else 'webp'}"
+        file.write_bytes(_picture(context, f"{url}{path}", WIDTHS[label], png=png))
+        written += file.stat().st_size
+    chromium.close()
+    return written
+
+
+def _picture(context: BrowserContext, url: str, width: int, *, png: bool) -> bytes:
+    page = context.new_page()
+    page.goto(url)
+    height = min(TALLEST, int(page.evaluate("document.documentElement.scrollHeight")))
+    how: dict[str, Any] = {"format": "png"} if png else {"format": "webp", "quality": QUALITY}
+    clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+    shot = context.new_cdp_session(page).send(
+        "Page.captureScreenshot", {**how, "captureBeyondViewport": True, "clip": clip}
+    )
+    page.close()
+    return base64.b64decode(shot["data"])
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    main()
