@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class System(models.TextChoices):
@@ -62,7 +63,7 @@ class Stage(models.TextChoices):
     """Where a running build is."""
 
     EVALUATE = "evaluate", _("Evaluate")
-    BUILD = "build", _("Build")
+    BUILD = "build", pgettext_lazy("stage", "Build")
     STORE = "store", _("Store")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from deploy import lint, run, setup, tests
+from deploy import lint, messages, run, setup, tests
 from deploy.terminal import Refused, complain
 
 COMMANDS = {
@@ -13,6 +13,7 @@ COMMANDS = {
     "test": tests.main,
     "lint": lint.main,
     "crash": tests.crash,
+    "messages": messages.main,
 }
 
 

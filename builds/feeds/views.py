@@ -1,4 +1,4 @@
-"""Releases as an Atom feed, of one channel or of all: what was published, and what was withdrawn."""
+"""Releases as an Atom feed, of one channel or of all: what was published, what withdrawn."""
 
 from __future__ import annotations
 

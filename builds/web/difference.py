@@ -11,6 +11,8 @@ from builds.models import Artifact, Build, Release
 from builds.pipeline import compare_url
 from builds.web.words import size
 
+NOTHING = "-"
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -113,7 +115,7 @@ def _facts(before: Release, release: Release) -> Iterable[Change]:
             )
         ),
     ]
-    return [Change(label, old or "–", new or "–") for label, old, new in both if old != new]
+    return [Change(label, old or NOTHING, new or NOTHING) for label, old, new in both if old != new]
 
 
 def _size(artifact: Artifact | None) -> int:

@@ -53,9 +53,7 @@ def _scrub_in_words(oldest: datetime | None, unread: int, at: datetime) -> str:
     words = gettext("all hashed again, the first of them {ago}").format(ago=age(oldest, at=at))
     if not unread:
         return words
-    new = gettext("{releases} newer than that, not yet").format(
-        releases=counted(unread, "release")
-    )
+    new = gettext("{releases} newer than that, not yet").format(releases=counted(unread, "release"))
     return f"{words}; {new}"
 
 
@@ -64,4 +62,3 @@ def _damage() -> State:
     if not count:
         return State(Tone.GOOD, "disc", gettext("none"))
     return State(Tone.BAD, "square", counted(count, "file"))
-

@@ -26,7 +26,9 @@ def looks(request: HttpRequest) -> dict[str, object]:
 def preferences(request: HttpRequest) -> HttpResponse:
     """Remember the theme or the language that a form names, and go back to its page."""
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
-        return HttpResponseForbidden("Only from this portal's own pages.", content_type="text/plain")
+        return HttpResponseForbidden(
+            "Only from this portal's own pages.", content_type="text/plain"
+        )
     response = HttpResponseRedirect(_back(request))
     theme, language = request.POST.get("theme"), request.POST.get("language")
     if theme in NEXT_THEME:

@@ -103,7 +103,12 @@ def _queue_rows(line: Line, at: datetime) -> Iterator[QueueRow]:
     checks = Check.objects.filter(release__status=ReleaseStatus.DRAFT)
     ready = [check.release.created_at for check in _ready(checks.waiting())]
     yield _queue(
-        line, at, queues.DEFAULT, purpose=gettext("planning and publishing"), waiting=plans, running=0
+        line,
+        at,
+        queues.DEFAULT,
+        purpose=gettext("planning and publishing"),
+        waiting=plans,
+        running=0,
     )
     at_it = checks.filter(verdict=Verdict.RUNNING).count()
     yield _queue(line, at, queues.CHECK, purpose=gettext("checks"), waiting=ready, running=at_it)
@@ -158,7 +163,9 @@ def _part(answer: Answer) -> Part:
 def _beat(at: datetime) -> Part:
     last = PeriodicTask.objects.filter(enabled=True).aggregate(last=Max("last_run_at"))["last"]
     if last is None:
-        return Part(gettext("schedule"), State(Tone.WARN, "triangle", gettext("has not ticked yet")), "")
+        return Part(
+            gettext("schedule"), State(Tone.WARN, "triangle", gettext("has not ticked yet")), ""
+        )
     words = gettext("ticked {ago}").format(ago=age(last, at=at))
     return Part(gettext("schedule"), _said(words, good=at - last <= BEAT_IS_LATE), "")
 
@@ -166,7 +173,9 @@ def _beat(at: datetime) -> Part:
 def _disks() -> Iterator[Part]:
     for name, folder in space.places().items():
         left = space.free(folder)
-        state = _said(gettext("{size} free").format(size=size(left)), good=left >= settings.DISK_FREE_LEAST)
+        state = _said(
+            gettext("{size} free").format(size=size(left)), good=left >= settings.DISK_FREE_LEAST
+        )
         yield Part(name, state, "")
 
 

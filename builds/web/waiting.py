@@ -83,11 +83,8 @@ def _place_in_words(position: int) -> str:
 def _start(then: datetime | None, at: datetime) -> str:
     if then is None:
         return gettext(
-            "It is {place}; when it starts can't be told, "
-            "because nothing like it was built before."
+            "It is {place}; when it starts can't be told, because nothing like it was built before."
         )
     if then - at < SOON:
         return gettext("It is {place}, and should start at once.")
-    return gettext("It is {place}, and should start {then}.").replace(
-        "{then}", ahead(then, at=at)
-    )
+    return gettext("It is {place}, and should start {then}.").replace("{then}", ahead(then, at=at))

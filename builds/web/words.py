@@ -39,8 +39,6 @@ _NOUNS: dict[str, Callable[[int], str]] = {
     "new line": lambda n: ngettext("{count} new line", "{count} new lines", n),
     "derivation": lambda n: ngettext("{count} derivation", "{count} derivations", n),
     "file": lambda n: ngettext("{count} file", "{count} files", n),
-    "worker": lambda n: ngettext("{count} worker", "{count} workers", n),
-    "build": lambda n: ngettext("{count} build", "{count} builds", n),
     "release": lambda n: ngettext("{count} release", "{count} releases", n),
     "older release": lambda n: ngettext("{count} older release", "{count} older releases", n),
     "check": lambda n: ngettext("{count} check", "{count} checks", n),

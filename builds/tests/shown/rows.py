@@ -9,7 +9,12 @@ from builds.models import Channel, Release
 from builds.tests.factories import BuildFactory, ChannelFactory, CheckFactory, ReleaseFactory
 
 MIB = 2**20
-SIZES = {Role.TARBALL: 431 * MIB, Role.INITRD: 402 * MIB, Role.KERNEL: 12 * MIB, Role.ISO: 900 * MIB}
+SIZES = {
+    Role.TARBALL: 431 * MIB,
+    Role.INITRD: 402 * MIB,
+    Role.KERNEL: 12 * MIB,
+    Role.ISO: 900 * MIB,
+}
 RED_WEEKS = {3, 9}
 LOG = [
     "evaluating derivation packages.x86_64-linux.netboot",

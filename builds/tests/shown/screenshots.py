@@ -34,7 +34,7 @@ def main() -> None:
     with site(_free_port(), _rows) as (url, paths), sync_playwright() as playwright:
         chosen = {name: path for name, path in paths.items() if name.startswith(asked.only)}
         total = sum(
-            _shoot(playwright, url, chosen, folder, scheme, label, png=bool(asked.png))
+            _shoot(playwright, url, chosen, scheme=scheme, label=label, png=asked.png)
             for scheme in SCHEMES
             for label in WIDTHS
         )
@@ -53,11 +53,10 @@ def _shoot(
     playwright: Playwright,
     url: str,
     paths: dict[str, str],
-    folder: Path,
+    *,
     scheme: Any,
     label: str,
-    *,
-    png: bool,
+    png: Path | None,
 ) -> int:
     program = shutil.which("chromium") or "chromium"
     chromium = playwright.chromium.launch(executable_path=program, args=FLAGS)
@@ -66,8 +65,8 @@ def _shoot(
     )
     written = 0
     for name, path in paths.items():
-        file = folder / f"{name}-{scheme}-{label}.{'png' if png else 'webp'}"
-        file.write_bytes(_picture(context, f"{url}{path}", WIDTHS[label], png=png))
+        file = (png or FOLDER) / f"{name}-{scheme}-{label}.{'png' if png else 'webp'}"
+        file.write_bytes(_picture(context, f"{url}{path}", WIDTHS[label], png=bool(png)))
         written += file.stat().st_size
     chromium.close()
     return written

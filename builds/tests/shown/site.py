@@ -18,7 +18,9 @@ PATIENCE = 60  # seconds
 
 
 @contextmanager
-def site(port: int, make_rows: Callable[[], dict[str, str]]) -> Iterator[tuple[str, dict[str, str]]]:
+def site(
+    port: int, make_rows: Callable[[], dict[str, str]]
+) -> Iterator[tuple[str, dict[str, str]]]:
     """Its URL and the paths of its pages; served as `make run` does, static files packed."""
     with tempfile.TemporaryDirectory(prefix="portal-shown-") as folder:
         os.environ |= {
