@@ -65,15 +65,18 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
         """Those that came to an end, or were published, at this time or later."""
         return self.ended().filter(Q(finished_at__gte=at) | Q(published_at__gte=at))
 
-    def last_ended(self) -> ReleaseQuerySet:
-        """The one of each channel and system that ended last, with its channel."""
-        same = (
-            ReleaseQuerySet(self.model)
-            .ended()
-            .filter(channel=models.OuterRef("channel"), system=models.OuterRef("system"))
-        )
-        newest = same.order_by("-finished_at", "-pk").values("pk")[:1]
-        return self.filter(pk=models.Subquery(newest)).select_related("channel")
+    def last_ended(self, *, or_since: datetime | None = None) -> ReleaseQuerySet:
+        """The one of each channel and system that ended last, with its channel, the last first.
+
+        With `or_since` also those that came to an end, or were published, at this time or later.
+        """
+        order = [models.F("finished_at").desc(), models.F("pk").desc()]
+        place = models.Window(RowNumber(), partition_by=["channel", "system"], order_by=order)
+        wanted = Q(place=1)
+        if or_since is not None:
+            wanted |= Q(finished_at__gte=or_since) | Q(published_at__gte=or_since)
+        found = self.ended().alias(place=place).filter(wanted)
+        return found.select_related("channel").order_by("-finished_at", "-pk")
 
     def with_progress(self) -> ReleaseQuerySet:
         """With channel, builds and checks, in a fixed number of queries."""

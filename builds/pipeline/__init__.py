@@ -21,7 +21,14 @@ from builds.pipeline.plan import pin, trigger, trigger_due
 from builds.pipeline.publish import publish, write_moving
 from builds.pipeline.queues import Line, Place
 from builds.pipeline.reconcile import reconcile
-from builds.pipeline.regression import Regression, compare_url, first_reds, regression, source_url
+from builds.pipeline.regression import (
+    Regression,
+    compare_url,
+    first_reds,
+    reds,
+    regression,
+    source_url,
+)
 from builds.pipeline.restore import restore
 from builds.pipeline.retention import lost_releases, orphans
 from builds.pipeline.run import builder, run
@@ -57,6 +64,7 @@ __all__ = [
     "publish",
     "publish_now",
     "reconcile",
+    "reds",
     "refusal_to_retry",
     "regression",
     "restore",

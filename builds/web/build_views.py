@@ -72,7 +72,7 @@ def build_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "may_retry": may_trigger(request.user) and not refusal_to_retry(build),
         "excerpt": logs.plain(build.excerpt),
         "progress": progress_in_words(build),
-        "timing": timing_in_words(build, Build.objects.like(build).usual_duration(), at=at),
+        "timing": timing_in_words(build, at=at),
         "log": log_view(build, request.GET.get("from", ""), request.GET.get("log", "")),
         "attempts": _with_states(attempts.order_by("attempt")),
         "at": at,

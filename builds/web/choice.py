@@ -33,9 +33,9 @@ class Wish:
         """The wish of the URL, else the one that the browser remembers."""
         asked = {name: request.GET.get(name, "") for name in PARTS}
         if any(asked.values()):
-            return cls(**asked, is_new=True)
+            return cls(*asked.values(), is_new=True)
         kept = QueryDict(request.COOKIES.get(COOKIE, ""))
-        return cls(**{name: kept.get(name, "") for name in PARTS})
+        return cls(*(kept.get(name, "") for name in PARTS))
 
     def remember(self, response: HttpResponse) -> None:
         """Let the browser keep what the URL asked for."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import Exists, OuterRef, prefetch_related_objects
 from django.urls import reverse
 from django.utils.translation import gettext
 from django_stubs_ext import StrOrPromise
 
 from builds.choices import System
 from builds.models import Channel, Damage, Head, Release
-from builds.pipeline import Line, first_reds
+from builds.pipeline import Line, first_reds, reds
 from builds.web import states, waiting
 from builds.web.aftermath import Aftermath, aftermath
 from builds.web.states import Making, State
@@ -81,6 +83,8 @@ class Matrix:
 
     systems: tuple[System, ...]
     rows: tuple[Row, ...]
+    drafts: tuple[Release, ...]
+    line: Line
 
     def row(self, channel: str) -> Row | None:
         """The row of a channel by its name."""
@@ -92,15 +96,15 @@ class Matrix:
         return any(cell.making for row in self.rows for cell in row.built())
 
 
-def gather(*, at: datetime) -> Matrix:
-    """The whole matrix as it stands at `at`."""
+def gather(*, at: datetime, briefly: bool = False) -> Matrix:
+    """The whole matrix as it stands at `at`; briefly: without sizes, checks, and what broke."""
     channels = list(Channel.objects.prefetch_related("targets"))
     targets = {
         channel.pk: {target.system for target in channel.targets.all()} for channel in channels
     }
     present = set().union(*targets.values()) if targets else set()
     systems = tuple(system for system in System if system in present)
-    found = _Found(at)
+    found = _Found(at, briefly=briefly)
     rows = (
         Row(
             channel=channel,
@@ -113,7 +117,7 @@ def gather(*, at: datetime) -> Matrix:
         )
         for channel in channels
     )
-    return Matrix(systems=systems, rows=tuple(rows))
+    return Matrix(systems=systems, rows=tuple(rows), drafts=found.drafts, line=found.line)
 
 
 def next_build(channel: Channel, *, at: datetime) -> datetime | None:
@@ -132,35 +136,48 @@ def waits_for(channel: Channel, *, at: datetime) -> str:
 class _Found:
     """The rows that the cells are made of, each kind read at once."""
 
-    def __init__(self, at: datetime) -> None:
+    def __init__(self, at: datetime, *, briefly: bool) -> None:
         self._at = at
-        self._line = Line(at)
-        self._red = first_reds()
-        self._heads = {
-            (head.channel_id, head.system): head.release for head in Head.objects.with_files()
-        }
-        drafts = Release.objects.drafts().with_progress()
+        self._briefly = briefly
+        damages = Damage.objects.unmended().filter(release=OuterRef("release"))
+        heads = list(
+            Head.objects.select_related("release__channel").annotate(is_damaged=Exists(damages))
+        )
+        drafts = tuple(Release.objects.drafts().select_related("channel"))
+        bad = [] if briefly else list(reds())
+        prefetch_related_objects([*drafts, *bad, *self._shown(heads)], "builds", "checks")
+        prefetch_related_objects(self._shown(heads), "artifacts")
+        self.drafts = drafts
+        self.line = Line(at, drafts)
+        self._red = first_reds(bad)
+        self._heads = {(head.channel_id, head.system): head.release for head in heads}
         self._drafts = {(draft.channel_id, draft.system): draft for draft in drafts}
-        last = Release.objects.last_ended()
-        self._last = {(release.channel_id, release.system): release for release in last}
-        self._damaged = set(Damage.objects.unmended().values_list("release", flat=True))
+        self._damaged = {head.release_id for head in heads if head.is_damaged}
+        self._last: dict[_Key, Release] = {}
         self._recent: dict[_Key, list[Release]] = defaultdict(list)
-        for release in Release.objects.ended_since(at - WEEKS * WEEK):
-            self._recent[release.channel_id, release.system].append(release)
+        for release in Release.objects.last_ended(or_since=at - WEEKS * WEEK):
+            key = release.channel_id, release.system
+            self._last.setdefault(key, release)
+            self._recent[key].append(release)
+
+    def _shown(self, heads: Iterable[Head]) -> list[Release]:
+        """The heads' releases whose contents are shown."""
+        return [] if self._briefly else [head.release for head in heads]
 
     def cell(self, channel: Channel, system: System) -> Cell:
         key = (channel.pk, system.value)
         head, draft = self._heads.get(key), self._drafts.get(key)
-        making = waiting.making(draft, self._line, at=self._at) if draft else None
+        making = waiting.making(draft, self.line, at=self._at) if draft else None
         after = aftermath(head, self._last.get(key), at=self._at, red=self._red.get(key))
+        shown = None if self._briefly else head
         return Cell(
             channel=channel,
             system=system,
             release=head,
             state=self._state(channel, head, making, after),
             url=_url(channel, system, head, making, after),
-            size=head.total_size() if head else 0,
-            checks=states.checks_in_words(head.checks.all()) if head else "",
+            size=shown.total_size() if shown else 0,
+            checks=states.checks_in_words(shown.checks.all()) if shown else "",
             strip=strip_of(self._recent[key], at=self._at),
             making=making,
             aftermath=after,

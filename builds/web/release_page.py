@@ -81,25 +81,22 @@ def release_page(
 ) -> ReleasePage:
     """The page of one release; give it `with_contents()`, and the head that is not this one."""
     base = base_url(request)
+    is_readable = release.is_published
     builds = sorted(release.builds.all(), key=lambda build: (build.variant, -build.attempt))
     known = Release.objects.of(release.channel, release.system).known_to_outside()
     older = _older(release, known)
     under_way = making(release, Line(at), at=at) if release.is_draft else None
-    damages = tuple(Damage.objects.unmended().filter(release=release))
-    is_latest = release.is_published and successor is None
+    damages = tuple(Damage.objects.unmended().filter(release=release) if is_readable else ())
+    is_latest = is_readable and successor is None
     return ReleasePage(
         release=release,
         state=under_way.state if under_way else states.release_state(release),
         making=under_way,
         checks_in_words=states.checks_in_words(release.checks.all()),
         is_latest=is_latest,
-        commands=(
-            tuple(boot_commands(release, base, pinned=not is_latest))
-            if release.is_published
-            else ()
-        ),
+        commands=(tuple(boot_commands(release, base, pinned=not is_latest)) if is_readable else ()),
         files=_files(release, damages, base),
-        papers=_papers(release, base) if release.is_published else (),
+        papers=_papers(release, base) if is_readable else (),
         builds=tuple(_build_row(build) for build in builds),
         inputs=tuple((name, public_ref(ref)) for name, ref in sorted(release.overrides.items())),
         source_url=source_url(release),
