@@ -1,17 +1,19 @@
 # The two commands of a newcomer, `make run` and `make test`, and what goes with them. deploy/ does the work.
 
-.PHONY: help run test lint messages crash images-check
+.PHONY: help run test lint messages screenshots lighthouse crash images-check
 
 help:
 	@echo 'make run    the portal at http://127.0.0.1:8000 (PORT, BIND, DATA_DIR and SKIP_SYSTEM=1 change how)'
 	@echo 'make test   everything that the tests need, and all of them (ARGS="-k words" goes to pytest)'
 	@echo 'make crash  breaks everything 800 times, for half an hour (ARGS="--minutes 5")'
 	@echo 'make images-check NIXPKGS=folder   evaluates every NixOS image on both systems'
+	@echo 'make screenshots   a picture of every page, light and dark, wide and narrow, in docs/screenshots/'
+	@echo 'make lighthouse    what Lighthouse says of the first page and of a release'
 	@echo 'make messages   the texts of the pages, in locale/, renewed and compiled'
 	@echo 'make lint   format, types, layers, templates, migrations, shell and Nix files'
 
 images-check:
 	@images/check '$(NIXPKGS)'
 
-run test lint messages crash:
+run test lint messages screenshots lighthouse crash:
 	@deploy/python.sh -m deploy $@

@@ -14,6 +14,8 @@ COMMANDS = {
     "lint": lint.main,
     "crash": tests.crash,
     "messages": messages.main,
+    "screenshots": tests.screenshots,
+    "lighthouse": tests.lighthouse,
 }
 
 

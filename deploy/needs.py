@@ -109,6 +109,7 @@ LINT = (
 TEST = (
     *RUN,
     _test("chromium", "chromium"),
+    _test("npm", "npm"),
     _test("libatomic, for playwright's driver", "libatomic1", "/usr/lib/*/libatomic.so.1"),
     _test("shellcheck", "shellcheck"),
     _test("dash", "dash"),

@@ -43,8 +43,8 @@ class Line:
         self._at = at
         if drafts is not None:
             builds = [build for draft in drafts for build in draft.builds.all()]
-            due = [build for build in builds if build.is_due(at)]
-            self.waiting = sorted(due, key=_turn)
+            queued = [build for build in builds if build.status == BuildStatus.QUEUED]
+            self.waiting = sorted((b for b in queued if b.is_due(at)), key=_turn)
             self.running = [build for build in builds if build.status == BuildStatus.RUNNING]
 
     @cached_property

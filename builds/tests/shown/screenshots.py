@@ -31,7 +31,7 @@ def main() -> None:
     asked = parser.parse_args()
     folder = asked.png or FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    with site(_free_port(), _rows) as (url, paths), sync_playwright() as playwright:
+    with site(free_port(), rows) as (url, paths), sync_playwright() as playwright:
         chosen = {name: path for name, path in paths.items() if name.startswith(asked.only)}
         total = sum(
             _shoot(playwright, url, chosen, scheme=scheme, label=label, png=asked.png)
@@ -41,7 +41,8 @@ def main() -> None:
     print(f"{len(chosen) * len(SCHEMES) * len(WIDTHS)} pictures, {total / 2**20:.1f} MiB")
 
 
-def _rows() -> dict[str, str]:
+def rows() -> dict[str, str]:
+    """Rows in every state, for `site`."""
     from django.utils import timezone
 
     from builds.tests.shown.rows import rows_in_every_state
@@ -85,7 +86,8 @@ def _picture(context: BrowserContext, url: str, width: int, *, png: bool) -> byt
     return base64.b64decode(shot["data"])
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port of loopback that nobody listens on right now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
