@@ -71,7 +71,9 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
         With `or_since` also those that came to an end, or were published, at this time or later.
         """
         order = [models.F("finished_at").desc(), models.F("pk").desc()]
-        place = models.Window(RowNumber(), partition_by=["channel", "system"], order_by=order)
+        place = models.Window(
+            RowNumber(), partition_by=[models.F("channel"), models.F("system")], order_by=order
+        )
         wanted = Q(place=1)
         if or_since is not None:
             wanted |= Q(finished_at__gte=or_since) | Q(published_at__gte=or_since)

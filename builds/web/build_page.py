@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -122,11 +122,10 @@ def what_happened(build: Build, *, at: datetime) -> str:
     return build.error or str(states.build_state(build).word)
 
 
-def timing_in_words(build: Build, *, at: datetime) -> str:
+def timing_in_words(build: Build, usual: timedelta | None, *, at: datetime) -> str:
     """How long a running build has run and will run: 3:12 of about 14:00, as far as is known."""
     if build.started_at is None or build.is_final:
         return ""
-    usual = Build.objects.like(build).usual_duration()
     elapsed = clock(max(0.0, (at - build.started_at).total_seconds()))
     if usual is None:
         words = gettext("{elapsed} so far; no earlier build tells how long it takes")

@@ -60,6 +60,7 @@ def build_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """One build with the end of its log, or with the part of it that the URL names."""
     at = timezone.now()
     build = get_object_or_404(Build.objects.with_release(), pk=pk)
+    usual = None if build.is_final else Build.objects.like(build).usual_duration()
     attempts = Build.objects.filter(release=build.release, variant=build.variant)
     context: dict[str, Any] = {
         "build": build,
@@ -72,7 +73,7 @@ def build_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "may_retry": may_trigger(request.user) and not refusal_to_retry(build),
         "excerpt": logs.plain(build.excerpt),
         "progress": progress_in_words(build),
-        "timing": timing_in_words(build, at=at),
+        "timing": timing_in_words(build, usual, at=at),
         "log": log_view(build, request.GET.get("from", ""), request.GET.get("log", "")),
         "attempts": _with_states(attempts.order_by("attempt")),
         "at": at,

@@ -31,11 +31,10 @@ class Wish:
     @classmethod
     def of(cls, request: HttpRequest) -> Wish:
         """The wish of the URL, else the one that the browser remembers."""
-        asked = {name: request.GET.get(name, "") for name in PARTS}
-        if any(asked.values()):
-            return cls(*asked.values(), is_new=True)
-        kept = QueryDict(request.COOKIES.get(COOKIE, ""))
-        return cls(*(kept.get(name, "") for name in PARTS))
+        is_new = any(request.GET.get(name) for name in PARTS)
+        source = request.GET if is_new else QueryDict(request.COOKIES.get(COOKIE, ""))
+        channel, system, method = (str(source.get(name, "")) for name in PARTS)
+        return cls(channel, system, method, is_new=is_new)
 
     def remember(self, response: HttpResponse) -> None:
         """Let the browser keep what the URL asked for."""

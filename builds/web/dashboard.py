@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef, prefetch_related_objects
+from django.db.models import prefetch_related_objects
 from django.urls import reverse
 from django.utils.translation import gettext
 from django_stubs_ext import StrOrPromise
 
 from builds.choices import System
-from builds.models import Channel, Damage, Head, Release
+from builds.models import Channel, Head, Release
+from builds.models.head import HAS_DAMAGE
 from builds.pipeline import Line, first_reds, reds
 from builds.web import states, waiting
 from builds.web.aftermath import Aftermath, aftermath
@@ -139,10 +140,7 @@ class _Found:
     def __init__(self, at: datetime, *, briefly: bool) -> None:
         self._at = at
         self._briefly = briefly
-        damages = Damage.objects.unmended().filter(release=OuterRef("release"))
-        heads = list(
-            Head.objects.select_related("release__channel").annotate(is_damaged=Exists(damages))
-        )
+        heads = list(Head.objects.with_damage())
         drafts = tuple(Release.objects.drafts().select_related("channel"))
         bad = [] if briefly else list(reds())
         prefetch_related_objects([*drafts, *bad, *self._shown(heads)], "builds", "checks")
@@ -152,7 +150,7 @@ class _Found:
         self._red = first_reds(bad)
         self._heads = {(head.channel_id, head.system): head.release for head in heads}
         self._drafts = {(draft.channel_id, draft.system): draft for draft in drafts}
-        self._damaged = {head.release_id for head in heads if head.is_damaged}
+        self._damaged = {head.release_id for head in heads if getattr(head, HAS_DAMAGE)}
         self._last: dict[_Key, Release] = {}
         self._recent: dict[_Key, list[Release]] = defaultdict(list)
         for release in Release.objects.last_ended(or_since=at - WEEKS * WEEK):
