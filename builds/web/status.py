@@ -26,6 +26,14 @@ from builds.web.states import State, Tone
 from builds.web.waiting import nobody
 from builds.web.words import age, counted, size, span
 
+# The parts by the names that probes and disks have.
+NAMES = {
+    "database": _("database"),
+    "broker": _("broker"),
+    "storage": _("storage"),
+    "the Nix store": _("the Nix store"),
+    "the data folder": _("the data folder"),
+}
 BEAT_IS_LATE = timedelta(minutes=5)
 GONE_FOR = timedelta(days=7)
 GOOD = State(Tone.GOOD, "disc", _("answers"))
@@ -158,7 +166,9 @@ def _unserved(what: str, since: datetime, *, at: datetime, wanted: bool, is_need
 
 def _part(answer: Answer) -> Part:
     took = f"{answer.seconds * 1000:.0f} ms"
-    return Part(answer.name, SILENT if answer.error else GOOD, answer.error or took)
+    return Part(
+        NAMES.get(answer.name, answer.name), SILENT if answer.error else GOOD, answer.error or took
+    )
 
 
 def _beat(at: datetime) -> Part:
@@ -177,7 +187,7 @@ def _disks() -> Iterator[Part]:
         state = _said(
             gettext("{size} free").format(size=size(left)), good=left >= settings.DISK_FREE_LEAST
         )
-        yield Part(name, state, "")
+        yield Part(NAMES.get(name, name), state, "")
 
 
 def _said(word: str, *, good: bool) -> State:
