@@ -53,12 +53,14 @@ def channel_detail(request: HttpRequest, channel: str) -> HttpResponse:
     at = timezone.now()
     row = get_object_or_404(Channel, name=channel)
     asked = request.GET
+    histories = channel_history(row, asked.get("system", ""), asked.get("page"), at)
     context = {
         "channel": row,
         "next_at": next_build(row, at=at),
         "has_ended": row.has_ended(at.date()),
         "waits_for": waits_for(row, at=at),
-        "histories": channel_history(row, asked.get("system", ""), asked.get("page"), at),
+        "histories": histories,
+        "has_strip": any(not history.strip.is_blank for history in histories),
         "may_trigger": may_trigger(request.user),
         "base": base_url(request),
         "at": at,
