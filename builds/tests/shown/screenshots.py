@@ -17,8 +17,10 @@ FOLDER = ROOT / "docs" / "screenshots"
 WIDTHS = {"wide": 1280, "narrow": 360}
 SCHEMES = ("light", "dark")
 HEIGHT = 800
-TALLEST = 2600  # pixels; a longer page is cut, to keep the folder small
-QUALITY = 42
+TALLEST = 2000  # pixels; a longer page is cut, to keep the folder small
+QUALITY = 35
+SCALE = {"wide": 0.75, "narrow": 1}
+ALIKE = {"latest", "build-cancelled", "channel-one-system"}  # they look as others do
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
@@ -32,7 +34,11 @@ def main() -> None:
     folder = asked.png or FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     with site(free_port(), rows) as (url, paths), sync_playwright() as playwright:
-        chosen = {name: path for name, path in paths.items() if name.startswith(asked.only)}
+        chosen = {
+            name: path
+            for name, path in paths.items()
+            if name.startswith(asked.only) and name not in ALIKE
+        }
         total = sum(
             _shoot(playwright, url, chosen, scheme=scheme, label=label, png=asked.png)
             for scheme in SCHEMES
@@ -67,18 +73,18 @@ def _shoot(
     written = 0
     for name, path in paths.items():
         file = (png or FOLDER) / f"{name}-{scheme}-{label}.{'png' if png else 'webp'}"
-        file.write_bytes(_picture(context, f"{url}{path}", WIDTHS[label], png=bool(png)))
+        file.write_bytes(_picture(context, f"{url}{path}", label, png=bool(png)))
         written += file.stat().st_size
     chromium.close()
     return written
 
 
-def _picture(context: BrowserContext, url: str, width: int, *, png: bool) -> bytes:
+def _picture(context: BrowserContext, url: str, label: str, *, png: bool) -> bytes:
     page = context.new_page()
     page.goto(url)
     height = min(TALLEST, int(page.evaluate("document.documentElement.scrollHeight")))
     how: dict[str, Any] = {"format": "png"} if png else {"format": "webp", "quality": QUALITY}
-    clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+    clip = {"x": 0, "y": 0, "width": WIDTHS[label], "height": height, "scale": SCALE[label]}
     shot = context.new_cdp_session(page).send(
         "Page.captureScreenshot", {**how, "captureBeyondViewport": True, "clip": clip}
     )
