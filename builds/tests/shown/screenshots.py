@@ -20,7 +20,11 @@ HEIGHT = 800
 TALLEST = 2000  # pixels; a longer page is cut, to keep the folder small
 QUALITY = 35
 SCALE = {"wide": 0.75, "narrow": 1}
-ALIKE = {"latest", "build-cancelled", "channel-one-system"}  # they look as others do
+# They look as others do.
+ALIKE = {
+    *("latest", "build-cancelled", "build-lost", "release-unchanged"),
+    *("channel-one-system", "builds-filtered"),
+}
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
