@@ -23,7 +23,9 @@ PAGES_OF_DETAILS = "for (const each of document.querySelectorAll('details')) eac
 
 @pytest.fixture
 def paths(database_url: str) -> dict[str, str]:
-    return rows_in_every_state(timezone.now())
+    found = rows_in_every_state(timezone.now())
+    del found["not-found"]  # these servers run with DEBUG, where Django shows a page of its own
+    return found
 
 
 def faults(page: Page) -> list[str]:
