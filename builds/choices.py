@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class System(models.TextChoices):
@@ -38,54 +40,54 @@ class System(models.TextChoices):
 class Variant(models.TextChoices):
     """The kind of image."""
 
-    NETBOOT = "netboot", "Netboot"
-    KEXEC_INSTALLER = "kexec-installer", "Kexec installer"
+    NETBOOT = "netboot", _("Netboot")
+    KEXEC_INSTALLER = "kexec-installer", _("Kexec installer")
     KEXEC_INSTALLER_NONINTERACTIVE = (
         "kexec-installer-noninteractive",
-        "Kexec installer, noninteractive",
+        _("Kexec installer, noninteractive"),
     )
-    KEXEC_BUNDLE = "kexec-bundle", "Kexec bundle"
-    ISO = "iso", "ISO"
+    KEXEC_BUNDLE = "kexec-bundle", _("Kexec bundle")
+    ISO = "iso", _("ISO")
 
 
 class Role(models.TextChoices):
     """What an artifact is for."""
 
-    KERNEL = "kernel", "Kernel"
-    INITRD = "initrd", "Initrd"
-    IPXE = "ipxe", "iPXE script"
-    TARBALL = "tarball", "Kexec tarball"
-    BUNDLE = "bundle", "Kexec bundle"
-    ISO = "iso", "ISO"
+    KERNEL = "kernel", _("Kernel")
+    INITRD = "initrd", _("Initrd")
+    IPXE = "ipxe", _("iPXE script")
+    TARBALL = "tarball", _("Kexec tarball")
+    BUNDLE = "bundle", _("Kexec bundle")
+    ISO = "iso", _("ISO")
 
 
 class Console(models.TextChoices):
     """Where a machine shows its boot and has a shell, in the words of the kernel's console=."""
 
-    SCREEN = "tty0", "the screen"
-    FIRST_SERIAL = "ttyS0,115200", "first serial port, of a PC"
-    SECOND_SERIAL = "ttyS1,115200", "second serial port, of a PC; often the remote console"
-    FIRST_ARM_SERIAL = "ttyAMA0,115200", "first serial port, of an ARM machine"
-    VIRTUAL = "hvc0", "console of a virtual machine"
+    SCREEN = "tty0", _("the screen")
+    FIRST_SERIAL = "ttyS0,115200", _("first serial port, of a PC")
+    SECOND_SERIAL = "ttyS1,115200", _("second serial port, of a PC; often the remote console")
+    FIRST_ARM_SERIAL = "ttyAMA0,115200", _("first serial port, of an ARM machine")
+    VIRTUAL = "hvc0", _("console of a virtual machine")
 
 
 class Stage(models.TextChoices):
     """Where a running build is."""
 
-    EVALUATE = "evaluate", "Evaluate"
-    BUILD = "build", "Build"
-    STORE = "store", "Store"
+    EVALUATE = "evaluate", _("Evaluate")
+    BUILD = "build", pgettext_lazy("stage", "Build")
+    STORE = "store", _("Store")
 
 
 class BuildStatus(models.TextChoices):
     """How a build stands."""
 
-    QUEUED = "queued", "queued"
-    RUNNING = "running", "running"
-    SUCCEEDED = "succeeded", "succeeded"
-    FAILED = "failed", "failed"
-    CANCELLED = "cancelled", "cancelled"
-    LOST = "lost", "lost"
+    QUEUED = "queued", _("queued")
+    RUNNING = "running", _("running")
+    SUCCEEDED = "succeeded", _("succeeded")
+    FAILED = "failed", _("failed")
+    CANCELLED = "cancelled", _("cancelled")
+    LOST = "lost", _("lost")
 
     @classmethod
     def final(cls) -> frozenset[BuildStatus]:
@@ -101,12 +103,12 @@ class BuildStatus(models.TextChoices):
 class ReleaseStatus(models.TextChoices):
     """How a release stands."""
 
-    DRAFT = "draft", "in the making"
-    PUBLISHED = "published", "published"
-    FAILED = "failed", "failed"
-    CANCELLED = "cancelled", "cancelled"
-    WITHDRAWN = "withdrawn", "withdrawn"
-    EXPIRED = "expired", "expired"
+    DRAFT = "draft", _("in the making")
+    PUBLISHED = "published", _("published")
+    FAILED = "failed", _("failed")
+    CANCELLED = "cancelled", _("cancelled")
+    WITHDRAWN = "withdrawn", _("withdrawn")
+    EXPIRED = "expired", _("expired")
 
     @classmethod
     def known_to_outside(cls) -> frozenset[ReleaseStatus]:
@@ -117,10 +119,10 @@ class ReleaseStatus(models.TextChoices):
 class Trigger(models.TextChoices):
     """Why a release exists."""
 
-    SCHEDULE = "schedule", "the weekly schedule"
-    ADMIN = "admin", "an admin"
-    API = "api", "the API"
-    FIRST_START = "first-start", "the first start"
+    SCHEDULE = "schedule", _("the weekly schedule")
+    ADMIN = "admin", _("an admin")
+    API = "api", _("the API")
+    FIRST_START = "first-start", _("the first start")
 
 
 class Urgency(models.IntegerChoices):
@@ -186,17 +188,17 @@ class Standing(models.TextChoices):
 class Verdict(models.TextChoices):
     """What a check found; the ends of a boot that went wrong have a word each."""
 
-    PENDING = "pending", "waiting"
-    RUNNING = "running", "running"
-    PASSED = "passed", "passed"
-    PANICKED = "panicked", "kernel panic"
-    EMERGENCY = "emergency", "emergency shell"
-    HUNG = "hung", "no sign of life"
-    ENDED = "ended", "the machine ended early"
-    LOADER = "loader", "the loader failed"
-    HANDOVER = "handover", "the handover failed"
-    DAMAGED = "damaged", "a file is damaged"
-    ERROR = "error", "could not be checked"
+    PENDING = "pending", _("waiting")
+    RUNNING = "running", _("running")
+    PASSED = "passed", _("passed")
+    PANICKED = "panicked", _("kernel panic")
+    EMERGENCY = "emergency", _("emergency shell")
+    HUNG = "hung", _("no sign of life")
+    ENDED = "ended", _("the machine ended early")
+    LOADER = "loader", _("the loader failed")
+    HANDOVER = "handover", _("the handover failed")
+    DAMAGED = "damaged", _("a file is damaged")
+    ERROR = "error", _("could not be checked")
 
     @classmethod
     def failed(cls) -> frozenset[Verdict]:

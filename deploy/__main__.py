@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from deploy import lint, run, setup, tests
+from deploy import lint, messages, run, setup, tests
 from deploy.terminal import Refused, complain
 
 COMMANDS = {
@@ -14,6 +14,9 @@ COMMANDS = {
     "lint": lint.main,
     "crash": tests.crash,
     "bench": tests.bench,
+    "messages": messages.main,
+    "screenshots": tests.screenshots,
+    "lighthouse": tests.lighthouse,
 }
 
 

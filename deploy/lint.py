@@ -64,6 +64,7 @@ def checks(python: str) -> list[Check]:
             (str(bin_folder / "djlint"), "--quiet", *settings, "--lint"),
             _files("templates/*.html"),
         ),
+        Check("texts", (python, "-m", "deploy.messages")),
         Check("layers", (str(bin_folder / "lint-imports"), "--no-cache")),
         Check("migrations", (*manage, "makemigrations", "--check", "--dry-run")),
         Check(

@@ -122,11 +122,13 @@ def _test(name: str, package: str, *files: str) -> Need:
 LINT = (
     Need("shellcheck", "shellcheck", "lint", "the shell scripts are not checked"),
     Need("nix-instantiate", "nix-bin", "lint", "the Nix files are not checked"),
+    Need("xgettext", "gettext", "lint", "nobody sees which texts are not translated"),
 )
 
 TEST = (
     *RUN,
     _test("chromium", "chromium"),
+    _test("npm", "npm"),
     _test("libatomic, for playwright's driver", "libatomic1", "/usr/lib/*/libatomic.so.1"),
     _test("shellcheck", "shellcheck"),
     _test("dash", "dash"),

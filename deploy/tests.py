@@ -6,7 +6,7 @@ import os
 import shlex
 from pathlib import Path
 
-from deploy import needs, setup, venv
+from deploy import needs, node, setup, venv
 from deploy.guards import ROOT, data_dir, refuse_if_full
 from deploy.needs import Need
 from deploy.run import set_up
@@ -53,6 +53,23 @@ def bench(arguments: list[str]) -> int:
     os.execv(python, [python, "-m", "bench", *words])  # noqa: S606 - no shell is wanted
 
 
+def screenshots(arguments: list[str]) -> int:
+    """Set up as for the tests, then take a picture of every page."""
+    return _become("screenshots")
+
+
+def lighthouse(arguments: list[str]) -> int:
+    """Set up as for the tests, then measure the first page and a release with Lighthouse."""
+    return _become("lighthouse")
+
+
+def _become(module: str) -> int:
+    python = provide("test", needs.TEST, data_dir())
+    os.chdir(ROOT)
+    words = shlex.split(os.environ.get("ARGS", ""))
+    os.execv(python, [python, "-m", f"builds.tests.shown.{module}", *words])  # noqa: S606 - no shell
+
+
 def provide(group: str, wanted: tuple[Need, ...], folder: Path) -> str:
     """Install what tests or lint need; the Python that has it all."""
     with Supervisor(ROOT, environment(folder)) as supervisor:
@@ -64,6 +81,8 @@ def provide(group: str, wanted: tuple[Need, ...], folder: Path) -> str:
                 groups.append(setup.INPUTS)
             if groups:
                 supervisor.finish(set_up(*groups))
+            if group == "test":
+                node.install(supervisor, folder)
             return venv.provide(supervisor, folder, "requirements-dev.txt")
         except Stopped:
             raise KeyboardInterrupt from None

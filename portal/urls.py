@@ -14,5 +14,6 @@ urlpatterns = [
     path("api/v1/", api.urls),
     path("", include("builds.boot.urls")),
     path("", include("builds.downloads.urls")),
+    path("", include("builds.feeds.urls")),
     path("", include("builds.web.urls")),
 ]

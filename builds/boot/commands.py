@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.utils.translation import gettext
+
 from builds.boot.addresses import immutable_url, moving_url
 from builds.choices import Role, Variant
 from builds.models import Artifact, Release
@@ -61,7 +63,9 @@ def _kexec(tarball: Artifact, base: str) -> BootCommand:
         text=" \\\n  && ".join(lines),
         files=(tarball,),
         verifies=True,
-        note="Paste as root on the running Linux; it boots 6 seconds later and keeps its ssh keys.",
+        note=gettext(
+            "Paste as root on the running Linux; it boots 6 seconds later and keeps its ssh keys."
+        ),
     )
 
 
@@ -72,8 +76,10 @@ def _ipxe(release: Release, url: str) -> BootCommand:
         text=f"chain --autofree {url}",
         files=tuple(a for a in release.artifacts.all() if a.role in {Role.KERNEL, Role.INITRD}),
         verifies=False,
-        note="Type at the iPXE prompt after “dhcp”, or put the address into your DHCP server. It "
-        "loads kernel and initrd of one release, unverified.",
+        note=gettext(
+            "Type at the iPXE prompt after “dhcp”, or put the address into your DHCP server. It "
+            "loads kernel and initrd of one release, unverified."
+        ),
     )
 
 
@@ -89,7 +95,7 @@ def _iso(iso: Artifact, base: str) -> BootCommand:
         text=" \\\n  && ".join(lines),
         files=(iso,),
         verifies=True,
-        note="Replace /dev/sdX by the stick; everything on it is lost.",
+        note=gettext("Replace /dev/sdX by the stick; everything on it is lost."),
     )
 
 
@@ -102,8 +108,10 @@ def _nixos_anywhere(tarball: Artifact, base: str) -> BootCommand:
         "  --flake .#HOST root@ADDRESS",
         files=(tarball,),
         verifies=False,
-        note="Run on your own machine, in the folder of your flake. nixos-anywhere does not "
-        "verify the digest.",
+        note=gettext(
+            "Run on your own machine, in the folder of your flake. nixos-anywhere does not "
+            "verify the digest."
+        ),
     )
 
 

@@ -6,13 +6,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import OuterRef, Q
 
 from builds.choices import System
 from builds.models.channel import Channel
 
 if TYPE_CHECKING:
     from builds.models.release import Release
+
+HAS_DAMAGE = "has_damage"
 
 
 class HeadQuerySet(models.QuerySet["Head"]):
@@ -30,6 +32,13 @@ class HeadQuerySet(models.QuerySet["Head"]):
         """With what a page or record of the release shows, in a fixed number of queries."""
         return self.select_related("release__channel").prefetch_related(
             "release__artifacts__build", "release__checks"
+        )
+
+    def with_damage(self) -> HeadQuerySet:
+        """With release and channel, and in HAS_DAMAGE whether a file of it is not whole."""
+        unmended = Q(release__damages__mended_at=None, release__damages__isnull=False)
+        return self.select_related("release__channel").annotate(
+            **{HAS_DAMAGE: models.Exists(self.model.objects.filter(unmended, pk=OuterRef("pk")))}
         )
 
     def move(self, release: Release, *, at: datetime) -> Head:

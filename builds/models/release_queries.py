@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.db import models
 from django.db.models import Max, Q
+from django.db.models.functions import RowNumber
 
 from builds.choices import ReleaseStatus
 from builds.models.channel import Channel
@@ -66,15 +67,20 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
         """Those that came to an end, or were published, at this time or later."""
         return self.ended().filter(Q(finished_at__gte=at) | Q(published_at__gte=at))
 
-    def last_ended(self) -> ReleaseQuerySet:
-        """The one of each channel and system that ended last, with its channel."""
-        same = (
-            ReleaseQuerySet(self.model)
-            .ended()
-            .filter(channel=models.OuterRef("channel"), system=models.OuterRef("system"))
+    def last_ended(self, *, or_since: datetime | None = None) -> ReleaseQuerySet:
+        """The one of each channel and system that ended last, with its channel, the last first.
+
+        With `or_since` also those that came to an end, or were published, at this time or later.
+        """
+        order = [models.F("finished_at").desc(), models.F("pk").desc()]
+        place = models.Window(
+            RowNumber(), partition_by=[models.F("channel"), models.F("system")], order_by=order
         )
-        newest = same.order_by("-finished_at", "-pk").values("pk")[:1]
-        return self.filter(pk=models.Subquery(newest)).select_related("channel")
+        wanted = Q(place=1)
+        if or_since is not None:
+            wanted |= Q(finished_at__gte=or_since) | Q(published_at__gte=or_since)
+        found = self.ended().alias(place=place).filter(wanted)
+        return found.select_related("channel").order_by("-finished_at", "-pk")
 
     def with_progress(self) -> ReleaseQuerySet:
         """With channel, builds and checks, in a fixed number of queries."""
@@ -83,6 +89,21 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
     def with_files(self) -> ReleaseQuerySet:
         """With channel, artifacts, builds and checks, in a fixed number of queries."""
         return self.with_progress().prefetch_related("artifacts__build")
+
+    def with_contents(self) -> ReleaseQuerySet:
+        """With channel, artifacts, builds and checks, for pages that name no artifact's build."""
+        return self.with_progress().prefetch_related("artifacts")
+
+    def counts_by_system(self) -> dict[str, int]:
+        """How many there are on each system."""
+        counted = self.order_by().values("system").annotate(count=models.Count("pk"))
+        return {row["system"]: row["count"] for row in counted}
+
+    def newest_of_each_system(self, most: int) -> ReleaseQuerySet:
+        """The newest ones of each system, of releases of one channel."""
+        order = [models.F("created_at").desc(), models.F("pk").desc()]
+        place = models.Window(RowNumber(), partition_by="system", order_by=order)
+        return self.alias(place=place).filter(place__lte=most)
 
     def named(self, channel: str, version: str) -> ReleaseQuerySet:
         """The one or two releases (one per system) that share this name and folder."""

@@ -72,6 +72,10 @@ class Worker(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def is_there(self, at: datetime) -> bool:
+        """Whether it has been heard of lately and has not left."""
+        return self.left_at is None and self.seen_at > at - lease_length()
+
     def beat(self, **facts: object) -> None:
         """Say that it is alive, with what it found out about itself."""
         Worker.objects.filter(pk=self.pk, started_at=self.started_at).update(

@@ -33,7 +33,14 @@ from builds.pipeline.published import (
 )
 from builds.pipeline.queues import Line, Place
 from builds.pipeline.reconcile import reconcile
-from builds.pipeline.regression import Regression, first_reds, regression
+from builds.pipeline.regression import (
+    Regression,
+    compare_url,
+    first_reds,
+    reds,
+    regression,
+    source_url,
+)
 from builds.pipeline.restore import restore
 from builds.pipeline.retention import lost_releases, orphans
 from builds.pipeline.run import builder, run
@@ -55,6 +62,7 @@ __all__ = [
     "builder",
     "cancel",
     "collect",
+    "compare_url",
     "find_stale",
     "first_reds",
     "head_without",
@@ -70,6 +78,7 @@ __all__ = [
     "publish",
     "publish_now",
     "reconcile",
+    "reds",
     "refusal_to_cancel",
     "refusal_to_keep",
     "refusal_to_publish",
@@ -87,6 +96,7 @@ __all__ = [
     "scrub",
     "scrub_some",
     "seconds_to_next",
+    "source_url",
     "stop_keeping",
     "trigger",
     "trigger_due",

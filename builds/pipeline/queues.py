@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
 from builds.choices import BuildStatus, System
-from builds.models import Build, Worker
+from builds.models import Build, Release, Worker
 
 DEFAULT, CHECK = "default", "check"
 QUEUES = (DEFAULT, CHECK, *(system.queue for system in System))
@@ -33,15 +34,28 @@ class Place:
 
 
 class Line:
-    """The queues of builds as they stand at one time; each kind of row is read once, if at all."""
+    """The queues of builds as they stand at one time; each kind of row is read once, if at all.
 
-    def __init__(self, at: datetime) -> None:
+    Where all drafts with their channels and builds are at hand, `drafts` saves reading builds.
+    """
+
+    def __init__(self, at: datetime, drafts: Iterable[Release] | None = None) -> None:
         self._at = at
+        if drafts is not None:
+            builds = [build for draft in drafts for build in draft.builds.all()]
+            queued = [build for build in builds if build.status == BuildStatus.QUEUED]
+            self.waiting = sorted((b for b in queued if b.is_due(at)), key=_turn)
+            self.running = [build for build in builds if build.status == BuildStatus.RUNNING]
+
+    @cached_property
+    def known(self) -> list[Worker]:
+        """All workers that were there once and are not forgotten."""
+        return list(Worker.objects.all())
 
     @cached_property
     def workers(self) -> list[Worker]:
         """The workers that are there."""
-        return list(Worker.objects.alive(self._at))
+        return [worker for worker in self.known if worker.is_there(self._at)]
 
     @cached_property
     def waiting(self) -> list[Build]:
@@ -64,7 +78,7 @@ class Line:
         """
         if self.serving(queue):
             return None
-        gone = [worker.left_at or worker.seen_at for worker in self._known if worker.serves(queue)]
+        gone = [worker.left_at or worker.seen_at for worker in self.known if worker.serves(queue)]
         return max(gone) if gone else waiting_since or self._oldest_in(queue)
 
     def place(self, build: Build) -> Place | None:
@@ -92,10 +106,6 @@ class Line:
         start = self._starts.get(build.pk) if build.is_due(self._at) else build.retry_at
         takes = self.usual(build)
         return start + takes if start is not None and takes is not None else None
-
-    @cached_property
-    def _known(self) -> list[Worker]:
-        return list(Worker.objects.all())
 
     def _oldest_in(self, queue: str) -> datetime:
         waited = [
@@ -150,6 +160,10 @@ class Line:
         if takes is None or build.started_at is None:
             return None
         return max(self._at, build.started_at + takes)
+
+
+def _turn(build: Build) -> tuple[int, datetime, int]:
+    return build.release.urgency, build.queued_at, build.pk
 
 
 def _middle(lengths: list[timedelta]) -> timedelta:

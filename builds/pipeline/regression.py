@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,6 +11,7 @@ from django.db.models import F, OuterRef, Q, Subquery
 
 from builds.choices import BuildStatus, ReleaseStatus
 from builds.models import Build, Release
+from builds.models.release_queries import ReleaseQuerySet
 
 _GITHUB = re.compile(r"github:(?P<owner>[\w.-]+)/(?P<name>[\w.-]+)(?:[/?]|\Z)")
 
@@ -47,24 +49,31 @@ def regression(release: Release) -> Regression | None:
     same = Release.objects.of(release.channel, release.system).select_related("channel")
     earlier = Q(created_at__lt=release.created_at) | Q(pk=release.pk)
     green = same.known_to_outside().filter(earlier).order_by("-published_at").first()
-    reds = same.failed().filter(earlier).prefetch_related("builds")
+    bad = same.failed().filter(earlier).prefetch_related("builds")
     if green is not None:
-        reds = reds.filter(created_at__gt=green.created_at)
-    return compared(reds.first() or release, green)
+        bad = bad.filter(created_at__gt=green.created_at)
+    return compared(bad.first() or release, green)
 
 
-def first_reds() -> dict[tuple[int, str], Regression]:
-    """The first failed release since a good one, by the channel's key and the system."""
+def reds() -> ReleaseQuerySet:
+    """The failed releases since the last good one of each channel and system, oldest first."""
     known = Release.objects.known_to_outside().filter(
         channel=OuterRef("channel"), system=OuterRef("system")
     )
     newest = known.order_by("-published_at").values("created_at")[:1]
-    failed = Release.objects.failed().select_related("channel").prefetch_related("builds")
-    reds = failed.annotate(green_at=Subquery(newest)).filter(
+    failed = Release.objects.failed().select_related("channel")
+    return failed.annotate(green_at=Subquery(newest)).filter(
         Q(green_at=None) | Q(created_at__gt=F("green_at"))
     )
+
+
+def first_reds(found: Iterable[Release] | None = None) -> dict[tuple[int, str], Regression]:
+    """The first failed release since a good one, by the channel's key and the system.
+
+    `found` are all reds with their builds, where they have been read already.
+    """
     first: dict[tuple[int, str], Regression] = {}
-    for release in reds:
+    for release in reds().prefetch_related("builds") if found is None else found:
         first.setdefault((release.channel_id, release.system), compared(release, None))
     return first
 
@@ -83,11 +92,23 @@ def compared(first: Release, green: Release | None) -> Regression:
     )
 
 
+def source_url(release: Release) -> str:
+    """Where the revision that a release was built of can be read; "" where that is not known."""
+    found = _GITHUB.match(_followed(release))
+    if not found or not release.revision:
+        return ""
+    return f"https://github.com/{found['owner']}/{found['name']}/commit/{release.revision}"
+
+
 def compare_url(release: Release, old: str, new: str) -> str:
     """Where the commits between two revisions can be read; "" where that is not known."""
-    followed = release.channel.revision_input
-    ref = release.overrides.get(followed, "") if followed else release.flake
-    found = _GITHUB.match(str(ref))
+    found = _GITHUB.match(_followed(release))
     if not found or not old or not new or old == new:
         return ""
     return f"https://github.com/{found['owner']}/{found['name']}/compare/{old}...{new}"
+
+
+def _followed(release: Release) -> str:
+    """The flake ref whose revision a release has."""
+    followed = release.channel.revision_input
+    return str(release.overrides.get(followed, "") if followed else release.flake)

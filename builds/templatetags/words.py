@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import datetime
 
 from django import template
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language, gettext
 
 from builds import logs
 from builds.logs import Line
@@ -21,6 +23,8 @@ register.filter("clock", words.clock)
 register.filter("short_digest", words.short_digest)
 register.filter("moment", words.moment)
 register.filter("slot", words.slot)
+register.filter("day", words.day)
+register.filter("number", words.number)
 register.filter("sentence", words.sentence)
 register.filter("public_ref", words.public_ref)
 register.filter("plain", logs.plain)
@@ -35,6 +39,12 @@ def ago(when: datetime, at: datetime) -> SafeString:
     return _time(when, words.age(when, at=at))
 
 
+@register.filter
+def since(when: datetime, at: datetime) -> str:
+    """How long ago, as plain text: {{ release.published_at|since:at }}."""
+    return words.age(when, at=at)
+
+
 @register.simple_tag
 def until(when: datetime, at: datetime) -> SafeString:
     """How far off, with the exact time: {% until row.next_at at %}."""
@@ -44,7 +54,8 @@ def until(when: datetime, at: datetime) -> SafeString:
 @register.simple_tag
 def bytes_of(count: int) -> SafeString:
     """A size in words, with the exact bytes in its title."""
-    return format_html('<span title="{} bytes">{}</span>', f"{count:,}", words.size(count))
+    exact = words.counted(count, "byte")
+    return format_html('<span title="{}">{}</span>', exact, words.size(count))
 
 
 @register.simple_tag
@@ -57,6 +68,31 @@ def counted(count: int, noun: str) -> str:
 def log_lines(lines: Iterable[Line]) -> SafeString:
     """Lines of a log with their numbers as anchors; a template would take ten times as long."""
     return mark_safe("".join(map(_log_line, lines)))  # noqa: S308 - each piece is escaped below
+
+
+@register.simple_tag
+def log_words() -> str:
+    """The words that log.js says, as JSON: nouns with their singular and plural, sentences."""
+    return json.dumps(
+        {
+            "locale": get_language(),
+            "line": _both("line"),
+            "new line": _both("new line"),
+            "derivation": _both("derivation"),
+            "last": gettext("the last {lines} of {all}"),
+            "shown": gettext("{lines} of {all} shown"),
+            "below": gettext("{lines} below"),
+            "built": gettext("{done} of {derivations} built"),
+            "fetched": gettext("{done} of {all} fetched"),
+            "of about": gettext("{elapsed} of about {expected}"),
+            "so far": gettext("{elapsed} so far; no earlier build tells how long it takes"),
+        }
+    )
+
+
+def _both(noun: str) -> list[str]:
+    """Singular and plural, with {count}."""
+    return [words.noun(count, noun) for count in (1, 2)]
 
 
 @register.inclusion_tag("web/_state.html")

@@ -59,11 +59,14 @@ def database_url(transactional_db: None, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def make_web(database_url: str, tmp_path: Path) -> Iterator[MakeWeb]:
-    """Start web servers as `make run` does; keywords are settings: WATCHERS_MOST=2."""
+    """Start web servers as `make run` does; keywords are settings: WATCHERS_MOST=2.
+
+    `port` is that of one that was killed, for one in its place.
+    """
     started: list[subprocess.Popen[bytes]] = []
 
-    def make(workers: int = 1, threads: int = 256, **chosen: object) -> Web:
-        port = free_port()
+    def make(workers: int = 1, threads: int = 256, port: int = 0, **chosen: object) -> Web:
+        port = port or free_port()
         config = settings.BASE_DIR / "deploy" / "gunicorn_settings.py"
         how = ("--workers", str(workers), "--threads", str(threads))
         environment = os.environ | {

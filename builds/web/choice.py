@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse, QueryDict
 
 from builds.boot.commands import BootCommand, boot_commands
 from builds.choices import System
 from builds.web.dashboard import Cell, Matrix, Row
+from builds.web.looks import remember
 
 ANCHOR = "command"
+COOKIE = "command"
+PARTS = ("channel", "system", "method")
+LONGEST = 63  # a channel's name
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the URL asks for; what nobody knows is left unheeded."""
+    """What the URL asks for, or what it asked for last time; what nobody knows is left unheeded."""
 
     channel: str = ""
     system: str = ""
     method: str = ""
+    is_new: bool = field(default=False, compare=False)
+
+    @classmethod
+    def of(cls, request: HttpRequest) -> Wish:
+        """The wish of the URL, else the one that the browser remembers."""
+        is_new = any(request.GET.get(name) for name in PARTS)
+        source = request.GET if is_new else QueryDict(request.COOKIES.get(COOKIE, ""))
+        channel, system, method = (str(source.get(name, "")) for name in PARTS)
+        return cls(channel, system, method, is_new=is_new)
+
+    def remember(self, response: HttpResponse) -> None:
+        """Let the browser keep what the URL asked for."""
+        if self.is_new:
+            wish = {name: getattr(self, name)[:LONGEST] for name in PARTS}
+            remember(response, COOKIE, urlencode(wish))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +59,7 @@ class Choice:
 
     cell: Cell
     command: BootCommand | None
+    commands: tuple[BootCommand, ...]
     methods: tuple[Tab, ...]
     channels: tuple[Tab, ...]
     systems: tuple[Tab, ...]
@@ -57,6 +79,7 @@ def choose(matrix: Matrix, wish: Wish, base: str) -> Choice | None:
     return Choice(
         cell=cell,
         command=command,
+        commands=tuple(commands),
         methods=tuple(
             _tab(each.title, chosen.channel, chosen.system, each.method, current=each is command)
             for each in commands

@@ -7,39 +7,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import prefetch_related_objects
 from django.urls import reverse
+from django.utils.translation import gettext
+from django_stubs_ext import StrOrPromise
 
-from builds.choices import ReleaseStatus, System
-from builds.models import Channel, Damage, Head, Release
-from builds.pipeline import Line, Regression, first_reds
+from builds.choices import System
+from builds.models import Channel, Head, Release
+from builds.models.head import HAS_DAMAGE
+from builds.pipeline import Line, first_reds, reds
 from builds.web import states, waiting
-from builds.web.failure import red_since
+from builds.web.aftermath import Aftermath, aftermath
 from builds.web.states import Making, State
-from builds.web.words import age, counted, sentence, slot, span
+from builds.web.weeks import WEEK, WEEKS, Strip, strip_of
+from builds.web.words import slot, span
 
-WEEKS = 12
-NOTHING = "nothing"
-WEEK = timedelta(days=7)
 FRESH_FOR = timedelta(days=8)  # a week, and a day for the build and a retry
 
 _Key = tuple[int, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Week:
-    """What one week brought: published, failed, withdrawn, unchanged or nothing."""
-
-    outcome: str
-    title: str
-
-
-@dataclass(frozen=True, slots=True)
-class Aftermath:
-    """What happened after the head was published, in words."""
-
-    state: State
-    words: str
-    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +38,18 @@ class Cell:
     url: str
     size: int
     checks: str
-    weeks: tuple[Week, ...]
-    weeks_in_words: str
+    strip: Strip
     making: Making | None
     aftermath: Aftermath | None
     absence: str
     """What the first release waits for; "" where there is one or it is in the making."""
 
     @property
-    def name(self) -> str:
+    def name(self) -> StrOrPromise:
         """What the cell is called: a version, or that there is none yet."""
         if self.release is not None and self.release.version is not None:
             return self.release.version
-        return "no release yet" if self.making else self.state.word
-
-    @property
-    def has_history(self) -> bool:
-        """Whether any of the last weeks brought something."""
-        return any(week.outcome != NOTHING for week in self.weeks)
+        return gettext("no release yet") if self.making else self.state.word
 
     @property
     def bar(self) -> str:
@@ -105,6 +84,8 @@ class Matrix:
 
     systems: tuple[System, ...]
     rows: tuple[Row, ...]
+    drafts: tuple[Release, ...]
+    line: Line
 
     def row(self, channel: str) -> Row | None:
         """The row of a channel by its name."""
@@ -116,15 +97,15 @@ class Matrix:
         return any(cell.making for row in self.rows for cell in row.built())
 
 
-def gather(*, at: datetime) -> Matrix:
-    """The whole matrix as it stands at `at`."""
+def gather(*, at: datetime, briefly: bool = False) -> Matrix:
+    """The whole matrix as it stands at `at`; briefly: without sizes, checks, and what broke."""
     channels = list(Channel.objects.prefetch_related("targets"))
     targets = {
         channel.pk: {target.system for target in channel.targets.all()} for channel in channels
     }
     present = set().union(*targets.values()) if targets else set()
     systems = tuple(system for system in System if system in present)
-    found = _Found(at)
+    found = _Found(at, briefly=briefly)
     rows = (
         Row(
             channel=channel,
@@ -137,7 +118,7 @@ def gather(*, at: datetime) -> Matrix:
         )
         for channel in channels
     )
-    return Matrix(systems=systems, rows=tuple(rows))
+    return Matrix(systems=systems, rows=tuple(rows), drafts=found.drafts, line=found.line)
 
 
 def next_build(channel: Channel, *, at: datetime) -> datetime | None:
@@ -149,45 +130,53 @@ def waits_for(channel: Channel, *, at: datetime) -> str:
     """What a channel's next release waits for, as the end of a sentence."""
     then = next_build(channel, at=at)
     if then is None:
-        return "waits for an admin's click"
-    return f"waits for its slot on {slot(then)} or an admin's click"
+        return gettext("waits for an admin's click")
+    return gettext("waits for its slot on {slot} or an admin's click").format(slot=slot(then))
 
 
 class _Found:
     """The rows that the cells are made of, each kind read at once."""
 
-    def __init__(self, at: datetime) -> None:
+    def __init__(self, at: datetime, *, briefly: bool) -> None:
         self._at = at
-        self._line = Line(at)
-        self._red = first_reds()
-        self._heads = {
-            (head.channel_id, head.system): head.release for head in Head.objects.with_files()
-        }
-        drafts = Release.objects.drafts().with_progress()
+        self._briefly = briefly
+        heads = list(Head.objects.with_damage())
+        drafts = tuple(Release.objects.drafts().select_related("channel"))
+        bad = [] if briefly else list(reds())
+        prefetch_related_objects([*drafts, *bad, *self._shown(heads)], "builds", "checks")
+        prefetch_related_objects(self._shown(heads), "artifacts")
+        self.drafts = drafts
+        self.line = Line(at, drafts)
+        self._red = first_reds(bad)
+        self._heads = {(head.channel_id, head.system): head.release for head in heads}
         self._drafts = {(draft.channel_id, draft.system): draft for draft in drafts}
-        last = Release.objects.last_ended()
-        self._last = {(release.channel_id, release.system): release for release in last}
-        self._damaged = set(Damage.objects.unmended().values_list("release", flat=True))
+        self._damaged = {head.release_id for head in heads if getattr(head, HAS_DAMAGE)}
+        self._last: dict[_Key, Release] = {}
         self._recent: dict[_Key, list[Release]] = defaultdict(list)
-        for release in Release.objects.ended_since(at - WEEKS * WEEK):
-            self._recent[release.channel_id, release.system].append(release)
+        for release in Release.objects.last_ended(or_since=at - WEEKS * WEEK):
+            key = release.channel_id, release.system
+            self._last.setdefault(key, release)
+            self._recent[key].append(release)
+
+    def _shown(self, heads: Iterable[Head]) -> list[Release]:
+        """The heads' releases whose contents are shown."""
+        return [] if self._briefly else [head.release for head in heads]
 
     def cell(self, channel: Channel, system: System) -> Cell:
         key = (channel.pk, system.value)
         head, draft = self._heads.get(key), self._drafts.get(key)
-        making = waiting.making(draft, self._line, at=self._at) if draft else None
+        making = waiting.making(draft, self.line, at=self._at) if draft else None
         after = aftermath(head, self._last.get(key), at=self._at, red=self._red.get(key))
-        weeks = tuple(weeks_of(self._recent[key], at=self._at))
+        shown = None if self._briefly else head
         return Cell(
             channel=channel,
             system=system,
             release=head,
             state=self._state(channel, head, making, after),
             url=_url(channel, system, head, making, after),
-            size=head.total_size() if head else 0,
-            checks=states.checks_in_words(head.checks.all()) if head else "",
-            weeks=weeks,
-            weeks_in_words=_weeks_in_words(weeks),
+            size=shown.total_size() if shown else 0,
+            checks=states.checks_in_words(shown.checks.all()) if shown else "",
+            strip=strip_of(self._recent[key], at=self._at),
             making=making,
             aftermath=after,
             absence="" if head else self._absence(channel, making, after),
@@ -206,7 +195,7 @@ class _Found:
             old = self._at - head.published_at
             is_late = old > FRESH_FOR and not self._was_looked_at(head)
             if is_late and channel.is_active and not channel.has_ended(self._at.date()):
-                return states.stale(f"{span(old)} old")
+                return states.stale(gettext("{length} old").format(length=span(old)))
             return states.PUBLISHED
         if making is not None:
             return making.state
@@ -228,75 +217,6 @@ class _Found:
             return ""
         waits = waits_for(channel, at=self._at)
         return f"{after.words}; {waits}" if after else waits
-
-
-def aftermath(
-    head: Release | None, last: Release | None, *, at: datetime, red: Regression | None = None
-) -> Aftermath | None:
-    """What came of the release that ended last, where that is not the head."""
-    if last is None or last.finished_at is None or (head and last.pk == head.pk):
-        return None
-    if head and head.published_at and last.finished_at < head.published_at:
-        return None
-    words = _what_happened(last, head, at)
-    if red is not None and last.status == ReleaseStatus.FAILED:
-        words = f"{words}; {red_since(red, at=at)}"
-    state = states.release_state(last)
-    return Aftermath(state=state, words=words, url=last.get_absolute_url())
-
-
-def _what_happened(last: Release, head: Release | None, at: datetime) -> str:
-    assert last.finished_at is not None, "it has ended"
-    if last.was_skipped:
-        taken_back = head is None or last.revision != head.revision
-        news = sentence(last.reason) if taken_back else "nothing new"
-        return f"checked {age(last.finished_at, at=at)}: {news}"
-    reason = sentence(last.reason)
-    return {
-        ReleaseStatus.FAILED: f"last build failed: {reason}",
-        ReleaseStatus.CANCELLED: f"last build cancelled: {reason}",
-        ReleaseStatus.WITHDRAWN: f"{last.version} withdrawn: {reason}",
-    }.get(ReleaseStatus(last.status), f"{last.version} was published, then taken off the head")
-
-
-def weeks_of(releases: Iterable[Release], *, at: datetime) -> list[Week]:
-    """What each of the last 12 weeks brought, the oldest first."""
-    outcomes: list[set[str]] = [set() for _ in range(WEEKS)]
-    for release in releases:
-        when = release.published_at or release.finished_at
-        number = int((at - when) / WEEK) if when else WEEKS
-        if 0 <= number < WEEKS:
-            outcomes[number].add(_outcome(release))
-    return [
-        Week(outcome=_best(outcomes[number]), title=_week_title(number, outcomes[number]))
-        for number in reversed(range(WEEKS))
-    ]
-
-
-_ORDER = ("published", "failed", "withdrawn", "unchanged")
-
-
-def _outcome(release: Release) -> str:
-    if release.was_skipped:
-        return "unchanged"
-    if release.is_expired:
-        return "published"  # the week had its release
-    return release.status if release.status in _ORDER else NOTHING
-
-
-def _best(outcomes: set[str]) -> str:
-    return next((outcome for outcome in _ORDER if outcome in outcomes), NOTHING)
-
-
-def _week_title(number: int, outcomes: set[str]) -> str:
-    when = {0: "this week", 1: "last week"}.get(number, f"{number} weeks ago")
-    return f"{when}: {', '.join(sorted(outcomes - {NOTHING})) or 'no release'}"
-
-
-def _weeks_in_words(weeks: Iterable[Week]) -> str:
-    outcomes = [week.outcome for week in weeks]
-    words = [f"{outcomes.count(outcome)} {outcome}" for outcome in _ORDER if outcome in outcomes]
-    return f"the last {counted(WEEKS, 'week')}: {', '.join(words) or 'no release'}"
 
 
 def _url(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from django.utils.translation import gettext
+
 from builds.choices import BuildStatus
 from builds.models import Build
 from builds.pipeline import Regression
@@ -12,8 +14,12 @@ from builds.web.words import counted, span
 
 def red_since(found: Regression, *, at: datetime) -> str:
     """Red since build 1187, for 2 weeks."""
-    what = f"build {found.build.pk}" if found.build else f"release {found.first.pk}"
-    return f"red since {what}, {span(max(at - found.since, timedelta(0)))}"
+    length = span(max(at - found.since, timedelta(0)))
+    if found.build:
+        words = gettext("red since build {number}, {length}")
+        return words.format(number=found.build.pk, length=length)
+    words = gettext("red since release {number}, {length}")
+    return words.format(number=found.first.pk, length=length)
 
 
 def is_tried_again(build: Build) -> str:
@@ -21,7 +27,8 @@ def is_tried_again(build: Build) -> str:
     if build.status not in {BuildStatus.FAILED, BuildStatus.LOST}:
         return ""
     if build.will_be_retried:
-        return "It is tried again by itself."
+        return gettext("It is tried again by itself.")
     if build.may_retry:
-        return f"It was tried {counted(build.tries, 'time')}; it is not tried again by itself."
-    return "It is not tried again by itself: the same source would fail the same way."
+        words = gettext("It was tried {times}; it is not tried again by itself.")
+        return words.format(times=counted(build.tries, "time"))
+    return gettext("It is not tried again by itself: the same source would fail the same way.")

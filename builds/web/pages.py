@@ -1,216 +1,132 @@
-"""The pages that anybody may read."""
+"""The pages of channels and releases, and of the portal as a whole, that anybody may read."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
-
-from django.core.paginator import Page, Paginator
-from django.db.models import QuerySet
-from django.http import (
-    Http404,
-    HttpRequest,
-    HttpResponse,
-    HttpResponseBase,
-    StreamingHttpResponse,
-)
+from django.db.models import prefetch_related_objects
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
 from builds import logs
 from builds.boot.addresses import base_url
-from builds.choices import BuildStatus, System
-from builds.models import Build, Channel, Head, Release
+from builds.choices import System
+from builds.models import Channel, Head, Release
 from builds.pipeline import Line, regression
-from builds.web import states
 from builds.web.acts import may_trigger
-from builds.web.build_page import (
-    log_view,
-    progress_in_words,
-    stage_steps,
-    timing_in_words,
-    what_happened,
-)
 from builds.web.choice import Wish, choose
 from builds.web.dashboard import gather, latest_url, next_build, waits_for
-from builds.web.failure import is_tried_again
 from builds.web.history import channel_history
+from builds.web.plain import also_as_text
 from builds.web.release_page import release_page
 from builds.web.status import status_page
-from builds.web.waiting import making, what_it_waits_for
-
-BUILDS_A_PAGE = 50
+from builds.web.waiting import making
 
 
 @require_safe
+@also_as_text("plain/dashboard.txt")
 def dashboard(request: HttpRequest) -> HttpResponse:
     """Every channel on every system, and the command that most people come for."""
     at = timezone.now()
     matrix = gather(at=at)
-    asked = request.GET
-    wish = Wish(asked.get("channel", ""), asked.get("system", ""), asked.get("method", ""))
+    base = base_url(request)
+    wish = Wish.of(request)
     context = {
         "matrix": matrix,
-        "choice": choose(matrix, wish, base_url(request)),
+        "choice": choose(matrix, wish, base),
         "may_trigger": may_trigger(request.user),
+        "base": base,
         "at": at,
     }
-    return render(request, "web/dashboard.html", context)
+    response = TemplateResponse(request, "web/dashboard.html", context)
+    wish.remember(response)
+    patch_vary_headers(response, ["Cookie"])
+    return response
 
 
 @require_safe
+@also_as_text("plain/channel.txt")
 def channel_detail(request: HttpRequest, channel: str) -> HttpResponse:
     """A channel and the history of its releases."""
     at = timezone.now()
     row = get_object_or_404(Channel, name=channel)
+    asked = request.GET
+    histories = channel_history(row, asked.get("system", ""), asked.get("page"), at)
     context = {
         "channel": row,
         "next_at": next_build(row, at=at),
         "has_ended": row.has_ended(at.date()),
         "waits_for": waits_for(row, at=at),
-        "histories": channel_history(row, request.GET.get("system", ""), request.GET.get("page")),
+        "histories": histories,
+        "has_strip": any(not history.strip.is_blank for history in histories),
+        "base": base_url(request),
         "at": at,
     }
-    return render(request, "web/channel_detail.html", context)
+    return TemplateResponse(request, "web/channel_detail.html", context)
 
 
 @require_safe
+@also_as_text("plain/release.txt")
 def latest_detail(request: HttpRequest, channel: str, system: str) -> HttpResponse:
     """The latest release of a channel on a system; where there is none, when there will be."""
-    row = get_object_or_404(Channel, name=channel)
     if system not in System.values:
         raise Http404(f"There is no system {system}.")
     head = Head.objects.of(channel, system)
     if head is None:
-        return _no_release_yet(request, row, system)
-    return _release(request, Release.objects.with_files().get(pk=head.release_id))
+        return _no_release_yet(request, get_object_or_404(Channel, name=channel), system)
+    prefetch_related_objects([head.release], "artifacts", "builds", "checks")
+    return _release(request, head.release, successor=None)
 
 
 @require_safe
+@also_as_text("plain/release.txt")
 def release_detail(request: HttpRequest, channel: str, version: str, system: str) -> HttpResponse:
     """One release."""
-    releases = Release.objects.named(channel, version).with_files()
-    return _release(request, get_object_or_404(releases, system=system))
+    releases = Release.objects.named(channel, version).with_contents()
+    release = get_object_or_404(releases, system=system)
+    return _release(request, release, successor=release.successor())
 
 
 @require_safe
+@also_as_text("plain/release.txt")
 def draft_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """A release that has no version yet, or that ended before it got one."""
-    release = get_object_or_404(Release.objects.with_files(), pk=pk)
+    release = get_object_or_404(Release.objects.with_contents(), pk=pk)
     if release.version:
         return redirect(release)
-    return _release(request, release)
-
-
-@require_safe
-def build_list(request: HttpRequest) -> HttpResponse:
-    """What runs, what waits, and what has ended."""
-    asked = {name: request.GET.get(name, "") for name in ("status", "channel", "system")}
-    builds = _filtered(Build.objects.with_release(), asked)
-    ended = Paginator(builds.ended(), BUILDS_A_PAGE)
-    at = timezone.now()
-    context = {
-        "running": _with_states(builds.running()),
-        "waiting": _waiting(builds.queued().in_turn(), at),
-        "ended": _with_states(page := ended.get_page(request.GET.get("page"))),
-        "page": page,
-        "asked": asked,
-        "is_filtered": any(asked.values()),
-        "statuses": BuildStatus.choices,
-        "channels": Channel.objects.all(),
-        "systems": System.choices,
-        "at": at,
-    }
-    return render(request, "web/build_list.html", context)
-
-
-@require_safe
-def build_detail(request: HttpRequest, pk: int) -> HttpResponse:
-    """One build with the end of its log, or with the part of it that the URL names."""
-    at = timezone.now()
-    build = get_object_or_404(Build.objects.with_release(), pk=pk)
-    attempts = Build.objects.filter(release=build.release, variant=build.variant)
-    context: dict[str, Any] = {
-        "build": build,
-        "state": states.build_state(build),
-        "stages": stage_steps(build),
-        "sentence": what_happened(build, at=at),
-        "is_tried_again": is_tried_again(build),
-        "red": regression(build.release),
-        "excerpt": logs.plain(build.excerpt),
-        "progress": progress_in_words(build),
-        "timing": timing_in_words(build, Build.objects.like(build).usual_duration(), at=at),
-        "log": log_view(build, request.GET.get("from", ""), request.GET.get("log", "")),
-        "attempts": _with_states(attempts.order_by("attempt")),
-        "at": at,
-    }
-    return render(request, "web/build_detail.html", context)
+    return _release(request, release, successor=release.successor())
 
 
 @require_safe
 def status(request: HttpRequest) -> HttpResponse:
-    """Queues, workers, parts, disks, and how fresh each channel is."""
+    """Queues, workers, parts, disks, storage, and how fresh each channel is."""
     at = timezone.now()
     return render(request, "web/status.html", {"page": status_page(at=at), "at": at})
 
 
-@require_safe
-def build_log(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """The whole log of a build as plain text."""
-    build = get_object_or_404(Build, pk=pk)
-    response = StreamingHttpResponse(logs.text(build.pk), content_type="text/plain; charset=utf-8")
-    response["X-Content-Type-Options"] = "nosniff"
-    return response
-
-
-def _release(request: HttpRequest, release: Release) -> HttpResponse:
+def _release(request: HttpRequest, release: Release, *, successor: Release | None) -> HttpResponse:
     at = timezone.now()
     context = {
-        "page": release_page(release, request, at=at),
+        "page": release_page(release, request, successor=successor, at=at),
         "base": base_url(request),
         "excerpt": logs.plain(release.excerpt),
         "red": regression(release),
         "at": at,
     }
-    return render(request, "web/release_detail.html", context)
+    return TemplateResponse(request, "web/release_detail.html", context)
 
 
 def _no_release_yet(request: HttpRequest, channel: Channel, system: str) -> HttpResponse:
     at = timezone.now()
     draft = Release.objects.of(channel, system).drafts().with_progress().first()
-    line = Line(at)
     context = {
         "channel": channel,
         "system": system,
         "is_built": channel.targets.filter(system=system).exists(),
         "waits_for": waits_for(channel, at=at),
-        "making": making(draft, line, at=at) if draft else None,
+        "making": making(draft, Line(at), at=at) if draft else None,
         "url": latest_url(channel.name, system),
     }
-    return render(request, "web/latest_missing.html", context, status=404)
-
-
-def _filtered(builds: QuerySet[Build], asked: dict[str, str]) -> Any:
-    """The builds that the URL asks for; what is not known is left unheeded."""
-    if asked["status"] in BuildStatus.values:
-        builds = builds.filter(status=asked["status"])
-    if asked["system"] in System.values:
-        builds = builds.filter(release__system=asked["system"])
-    if asked["channel"]:
-        builds = builds.filter(release__channel__name=asked["channel"])
-    return builds
-
-
-def _waiting(builds: QuerySet[Build], at: datetime) -> list[tuple[Build, states.State, str]]:
-    line = Line(at)
-    return [
-        (build, states.build_state(build), what_it_waits_for(build, line, at=at))
-        for build in builds
-    ]
-
-
-def _with_states(
-    builds: QuerySet[Build] | Page[Build],
-) -> list[tuple[Build, states.State, str]]:
-    return [(build, states.build_state(build), "") for build in builds]
+    return TemplateResponse(request, "web/latest_missing.html", context, status=404)

@@ -12,9 +12,10 @@ from django.http import HttpRequest
 from builds.boot.addresses import base_url, immutable_url, paper_url
 from builds.boot.commands import BootCommand, boot_commands
 from builds.models import Artifact, Build, Damage, Release
-from builds.pipeline import Line, documents, publication
+from builds.pipeline import Line, documents, publication, source_url
 from builds.web import states
 from builds.web.build_page import StageStep, stage_steps
+from builds.web.difference import Difference, difference, said_by
 from builds.web.states import Making, State
 from builds.web.waiting import making
 from builds.web.words import public_ref
@@ -66,24 +67,29 @@ class ReleasePage:
     papers: tuple[Link, ...]
     builds: tuple[BuildRow, ...]
     inputs: tuple[tuple[str, str], ...]
+    source_url: str
     kernel_version: str
     nix_versions: str
+    difference: Difference | None
     older: Release | None
     newer: Release | None
     successor: Release | None
     damages: tuple[Damage, ...]
 
 
-def release_page(release: Release, request: HttpRequest, *, at: datetime) -> ReleasePage:
-    """The page of one release; give it `with_files()`."""
+def release_page(
+    release: Release, request: HttpRequest, *, successor: Release | None, at: datetime
+) -> ReleasePage:
+    """The page of one release; give it `with_contents()`, and the head that is not this one."""
     base = base_url(request)
+    is_readable = release.is_published
     builds = sorted(release.builds.all(), key=lambda build: (build.variant, -build.attempt))
     known = Release.objects.of(release.channel, release.system).known_to_outside()
-    successor = release.successor()
+    older = _older(release, known)
     line = Line(at)
     under_way = making(release, line, at=at) if release.is_draft else None
-    damages = tuple(Damage.objects.unmended().filter(release=release))
-    is_latest = release.is_published and successor is None
+    damages = tuple(Damage.objects.unmended().filter(release=release) if is_readable else ())
+    is_latest = is_readable and successor is None
     return ReleasePage(
         release=release,
         state=under_way.state if under_way else states.release_state(release),
@@ -91,18 +97,16 @@ def release_page(release: Release, request: HttpRequest, *, at: datetime) -> Rel
         expected_at=publication(release, line, at=at) if release.is_draft else None,
         checks_in_words=states.checks_in_words(release.checks.all()),
         is_latest=is_latest,
-        commands=(
-            tuple(boot_commands(release, base, pinned=not is_latest))
-            if release.is_published
-            else ()
-        ),
+        commands=(tuple(boot_commands(release, base, pinned=not is_latest)) if is_readable else ()),
         files=_files(release, damages, base),
-        papers=_papers(release, base) if release.is_published else (),
+        papers=_papers(release, base) if is_readable else (),
         builds=tuple(_build_row(build) for build in builds),
         inputs=tuple((name, public_ref(ref)) for name, ref in sorted(release.overrides.items())),
-        kernel_version=_said_by(builds, "kernel_version"),
-        nix_versions=_said_by(builds, "builder_version"),
-        older=_older(release, known),
+        source_url=source_url(release),
+        kernel_version=said_by(builds, "kernel_version"),
+        nix_versions=said_by(builds, "builder_version"),
+        difference=difference(release, older) if release.published_at else None,
+        older=older,
         newer=_newer(release, known),
         successor=successor,
         damages=damages,
@@ -128,14 +132,10 @@ def _build_row(build: Build) -> BuildRow:
     return BuildRow(build, states.build_state(build), tuple(stage_steps(build)))
 
 
-def _said_by(builds: Iterable[Build], field: str) -> str:
-    """What the builds say in one field, each answer once."""
-    return ", ".join(sorted({getattr(build, field) for build in builds} - {""}))
-
-
 def _older(release: Release, known: QuerySet[Release]) -> Release | None:
     before = known.filter(published_at__lt=_place(release)).order_by("-published_at")
-    return before.select_related("channel").first()
+    files = ("artifacts", "builds") if release.published_at else ()
+    return before.select_related("channel").prefetch_related(*files).first()
 
 
 def _newer(release: Release, known: QuerySet[Release]) -> Release | None:

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db.models import TextChoices
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from django_stubs_ext import StrOrPromise
 
 from builds.choices import BuildStatus, ReleaseStatus, Stage, System, Verdict
 from builds.models import Build, Check, Release
@@ -16,7 +19,7 @@ BOOT = "boot-"
 
 
 class Tone(TextChoices):
-    """A colour by its meaning; each is a class in components.css."""
+    """A colour by its meaning; each is a class in states.css."""
 
     GOOD = "good"
     BUSY = "busy"
@@ -31,7 +34,7 @@ class State:
 
     tone: Tone
     shape: str
-    word: str
+    word: StrOrPromise
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,31 +63,31 @@ class Making:
         return State(Tone.QUIET, "ring", self.word) if self.waits else _busy(self.word)
 
 
-PUBLISHED = State(Tone.GOOD, "disc", "published")
-FAILED = State(Tone.BAD, "square", "failed")
-WITHDRAWN = State(Tone.WARN, "cross", "withdrawn")
-EXPIRED = State(Tone.QUIET, "dash", "expired")
-DAMAGED = State(Tone.BAD, "square", "damaged")
-CANCELLED = State(Tone.QUIET, "dash", "cancelled")
-UNCHANGED = State(Tone.QUIET, "dash", "nothing new")
-NOT_YET = State(Tone.QUIET, "ring", "not built yet")
+PUBLISHED = State(Tone.GOOD, "disc", _("published"))
+FAILED = State(Tone.BAD, "square", _("failed"))
+WITHDRAWN = State(Tone.WARN, "cross", _("withdrawn"))
+EXPIRED = State(Tone.QUIET, "dash", _("expired"))
+DAMAGED = State(Tone.BAD, "square", _("damaged"))
+CANCELLED = State(Tone.QUIET, "dash", _("cancelled"))
+UNCHANGED = State(Tone.QUIET, "dash", _("nothing new"))
+NOT_YET = State(Tone.QUIET, "ring", _("not built yet"))
 
 _STAGES = {
-    Stage.EVALUATE: ("evaluating", "failed at evaluation"),
-    Stage.BUILD: ("building", "failed while building"),
-    Stage.STORE: ("storing", "failed while storing"),
+    Stage.EVALUATE: (_("evaluating"), _("failed at evaluation")),
+    Stage.BUILD: (_("building"), _("failed while building")),
+    Stage.STORE: (_("storing"), _("failed while storing")),
 }
 
 
 # What went wrong where the stage alone would mislead; the kinds are names of exceptions.
 _KINDS = {
-    "EvaluationFailed": "failed at evaluation",
-    "DerivationFailed": "failed while building",
-    "BadProduct": "failed: a product is missing or bad",
-    "BuildTimedOut": "failed: a limit was reached",
-    "BuilderUnavailable": "failed: network or builder",
-    "OutOfSpace": "failed: no space left",
-    "Storage": "failed while storing",
+    "EvaluationFailed": _("failed at evaluation"),
+    "DerivationFailed": _("failed while building"),
+    "BadProduct": _("failed: a product is missing or bad"),
+    "BuildTimedOut": _("failed: a limit was reached"),
+    "BuilderUnavailable": _("failed: network or builder"),
+    "OutOfSpace": _("failed: no space left"),
+    "Storage": _("failed while storing"),
 }
 
 
@@ -97,7 +100,7 @@ def release_name(release: Release) -> str:
     """What a release is called on its pages: its version, or what stands for it."""
     if release.version:
         return release.version
-    return "not named yet" if release.is_draft else "without a version"
+    return gettext("not named yet") if release.is_draft else gettext("without a version")
 
 
 def release_state(release: Release) -> State:
@@ -118,14 +121,14 @@ def build_state(build: Build) -> State:
     """How a build stands."""
     running, failed = _STAGES.get(Stage(build.stage), ("", "")) if build.stage else ("", "")
     return {
-        BuildStatus.QUEUED: State(Tone.QUIET, "ring", "waiting"),
-        BuildStatus.RUNNING: _busy(_with_percent(running or "running", build)),
-        BuildStatus.SUCCEEDED: State(Tone.GOOD, "disc", "succeeded"),
+        BuildStatus.QUEUED: State(Tone.QUIET, "ring", _("waiting")),
+        BuildStatus.RUNNING: _busy(_with_percent(running or _("running"), build)),
+        BuildStatus.SUCCEEDED: State(Tone.GOOD, "disc", _("succeeded")),
         BuildStatus.FAILED: State(
-            Tone.BAD, "square", _KINDS.get(build.error_kind) or failed or "failed"
+            Tone.BAD, "square", _KINDS.get(build.error_kind) or failed or _("failed")
         ),
         BuildStatus.CANCELLED: CANCELLED,
-        BuildStatus.LOST: State(Tone.WARN, "triangle", "lost"),
+        BuildStatus.LOST: State(Tone.WARN, "triangle", _("lost")),
     }[BuildStatus(build.status)]
 
 
@@ -138,9 +141,9 @@ def check_state(check: Check) -> State:
     if check.verdict == Verdict.RUNNING:
         return _busy(check.get_verdict_display())
     if not (check.release.is_published if not check.gates else check.release.is_draft):
-        return State(Tone.QUIET, "dash", "not run")
+        return State(Tone.QUIET, "dash", _("not run"))
     if check.retry_at is not None:
-        return State(Tone.WARN, "triangle", "could not be checked yet")
+        return State(Tone.WARN, "triangle", _("could not be checked yet"))
     return State(Tone.QUIET, "ring", check.get_verdict_display())
 
 
@@ -155,63 +158,71 @@ def making(release: Release) -> Making:
     url = release.get_absolute_url()
     builds = newest_attempts(release.builds.all())
     if release.pinned_at is None or not builds:
-        return Making("waits to be planned", url, queue=queues.DEFAULT)
+        return Making(gettext("waits to be planned"), url, queue=queues.DEFAULT)
     if any(build.status != BuildStatus.SUCCEEDED for build in builds):
         return _building(builds, System(release.system), url)
     checks = list(release.checks.all())
     if all(check.has_passed for check in checks):
-        return Making("publishing", url)
+        return Making(gettext("publishing"), url)
     number = sum(check.has_passed for check in checks) + 1
     if not any(check.verdict == Verdict.RUNNING for check in checks):
-        return Making("waits to be checked", url, queue=queues.CHECK)
-    return Making(f"checking, {min(number, len(checks))} of {len(checks)}", url)
+        return Making(gettext("waits to be checked"), url, queue=queues.CHECK)
+    word = gettext("checking, {number} of {all}")
+    return Making(word.format(number=min(number, len(checks)), all=len(checks)), url)
 
 
 def _building(builds: Sequence[Build], system: System, url: str) -> Making:
     running = [build for build in builds if build.status == BuildStatus.RUNNING]
     if not running:
-        return Making("waits for a worker", url, queue=system.queue)
+        return Making(gettext("waits for a worker"), url, queue=system.queue)
     percent = sum(build.percent for build in builds) // len(builds)
     if all(build.stage == Stage.EVALUATE for build in running) and not percent:
-        return Making("evaluating", url)
-    return Making(f"building {percent}%", url, percent)
+        return Making(gettext("evaluating"), url)
+    return Making(_with_number(gettext("building"), percent), url, percent)
 
 
 def checks_in_words(found: Iterable[Check]) -> str:
     """The checks of a release as a count with words: booted in 1 of 1 ways, emulated."""
     checks = [check for check in found if check.has_passed or check.has_failed]
     if not checks:
-        return "not checked"
+        return gettext("not checked")
     boots = [check for check in checks if check.name.startswith(BOOT)]
     others = [check for check in checks if not check.name.startswith(BOOT)]
     parts = []
     if boots:
         passed = [check for check in boots if check.has_passed]
-        parts.append(f"booted in {len(passed)} of {len(boots)} ways{_accelerated(passed)}")
+        words = gettext("booted in {passed} of {all} ways")
+        counts = words.format(passed=len(passed), all=len(boots))
+        parts.append(f"{counts}{_accelerated(passed)}")
     if others:
         passed = [check for check in others if check.has_passed]
         noun = "other check" if boots else "check"
-        parts.append(f"{len(passed)} of {counted(len(others), noun)} passed")
+        words = gettext("{passed} of {checks} passed")
+        parts.append(words.format(passed=len(passed), checks=counted(len(others), noun)))
     return "; ".join(parts)
 
 
 def accelerator_in_words(accelerator: str) -> str:
     """What a boot ran on: with KVM, or emulated."""
-    return {"kvm": "with KVM", "tcg": "emulated"}.get(accelerator, accelerator)
+    return {"kvm": gettext("with KVM"), "tcg": gettext("emulated")}.get(accelerator, accelerator)
 
 
-def _busy(word: str) -> State:
+def _busy(word: StrOrPromise) -> State:
     return State(Tone.BUSY, "half", word)
 
 
 def _accelerated(passed: Sequence[Check]) -> str:
     used = {check.accelerator for check in passed if check.accelerator}
     if len(used) > 1:
-        return ", some emulated"
+        return gettext(", some emulated")
     return "".join(f", {accelerator_in_words(accelerator)}" for accelerator in used)
 
 
-def _with_percent(word: str, build: Build) -> str:
+def _with_percent(word: StrOrPromise, build: Build) -> StrOrPromise:
     if build.stage == Stage.BUILD and build.derivations_expected:
-        return f"{word} {build.percent}%"
+        return _with_number(word, build.percent)
     return word
+
+
+def _with_number(word: StrOrPromise, percent: int) -> str:
+    return f"{word} {percent}%"

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
-from django.db.models import Max, QuerySet
+from django.db.models import Max
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django_celery_beat.models import PeriodicTask
 
-from builds.choices import BuildStatus, ReleaseStatus, System, Verdict
-from builds.models import Channel, Check, Release, Target, Worker
-from builds.pipeline import Line, queues, space
+from builds.choices import BuildStatus, System, Verdict
+from builds.models import Channel, Check, Release, Worker
+from builds.pipeline import queues, space
 from builds.web import states
-from builds.web.dashboard import FRESH_FOR, gather
+from builds.web.dashboard import FRESH_FOR, Matrix, gather
+from builds.web.kept import kept
+from builds.web.parts import Part
 from builds.web.probes import Answer, answers
 from builds.web.states import State, Tone
 from builds.web.waiting import nobody
 from builds.web.words import age, counted, size, span
 
+# The parts by the names that probes and disks have.
+NAMES = {
+    "database": _("database"),
+    "broker": _("broker"),
+    "storage": _("storage"),
+    "the Nix store": _("the Nix store"),
+    "the data folder": _("the data folder"),
+}
 BEAT_IS_LATE = timedelta(minutes=5)
 GONE_FOR = timedelta(days=7)
-GOOD = State(Tone.GOOD, "disc", "answers")
-SERVED = State(Tone.GOOD, "disc", "served")
-SILENT = State(Tone.BAD, "square", "does not answer")
+GOOD = State(Tone.GOOD, "disc", _("answers"))
+SERVED = State(Tone.GOOD, "disc", _("served"))
+SILENT = State(Tone.BAD, "square", _("does not answer"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +52,6 @@ class QueueRow:
     running: int
     waiting: int
     oldest_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One thing that the portal needs; `detail` is for those who look after it."""
-
-    name: str
-    state: State
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +79,22 @@ class StatusPage:
 
 def status_page(*, at: datetime) -> StatusPage:
     """The portal as it stands at `at`."""
-    line = Line(at)
-    rows = tuple(_queue_rows(line, at))
-    parts = (*map(_part, answers()), _beat(at), *_disks())
-    fresh = tuple(_freshness(at))
-    gone = Worker.objects.filter(seen_at__gt=at - GONE_FOR).exclude(
-        pk__in=[worker.pk for worker in line.workers]
-    )
+    started = time.monotonic()
+    matrix = gather(at=at, briefly=True)
+    database = Answer("database", "", time.monotonic() - started)  # it has answered just now
+    line = matrix.line
+    rows = tuple(_queue_rows(matrix, at))
+    others = answers(leave_out={"database", "catalogue"})
+    parts = (*map(_part, [database, *others]), _beat(at), *_disks(), *kept(at))
+    fresh = tuple(_freshness(matrix, at))
+    gone = (worker for worker in line.known if worker.seen_at > at - GONE_FOR)
     told: list[QueueRow | Part | Freshness] = [*rows, *parts, *fresh]
     tones = [each.state.tone for each in told]
     return StatusPage(
         summary=_summary(tones),
         queues=rows,
         workers=tuple(line.workers),
-        gone=tuple(gone),
+        gone=tuple(worker for worker in gone if worker not in line.workers),
         parts=parts,
         freshness=fresh,
     )
@@ -96,32 +103,32 @@ def status_page(*, at: datetime) -> StatusPage:
 def _summary(tones: list[Tone]) -> State:
     loud = sum(tone in {Tone.BAD, Tone.WARN} for tone in tones)
     if not loud:
-        return State(Tone.GOOD, "disc", "all is well")
+        return State(Tone.GOOD, "disc", gettext("all is well"))
     tone, shape = (Tone.BAD, "square") if Tone.BAD in tones else (Tone.WARN, "triangle")
-    return State(tone, shape, f"{counted(loud, 'thing')} to look at")
+    words = gettext("{things} to look at").format(things=counted(loud, "thing"))
+    return State(tone, shape, words)
 
 
-def _queue_rows(line: Line, at: datetime) -> Iterator[QueueRow]:
-    drafts = Release.objects.drafts()
+def _queue_rows(matrix: Matrix, at: datetime) -> Iterator[QueueRow]:
+    line, drafts = matrix.line, matrix.drafts
     plans = [draft.created_at for draft in drafts if draft.pinned_at is None]
-    checks = Check.objects.filter(release__status=ReleaseStatus.DRAFT)
-    ready = [check.release.created_at for check in _ready(checks.due(at))]
-    yield _queue(
-        line, at, queues.DEFAULT, purpose="planning and publishing", waiting=plans, running=0
-    )
-    at_it = checks.filter(verdict=Verdict.RUNNING).count()
-    yield _queue(line, at, queues.CHECK, purpose="checks", waiting=ready, running=at_it)
+    purpose = gettext("planning and publishing")
+    yield _queue(matrix, at, queues.DEFAULT, purpose=purpose, waiting=plans, running=0)
+    checks = [check for draft in drafts for check in draft.checks.all()]
+    ready = [check.release.created_at for check in _ready(checks, at)]
+    at_it = sum(check.verdict == Verdict.RUNNING for check in checks)
+    yield _queue(matrix, at, queues.CHECK, purpose=gettext("checks"), waiting=ready, running=at_it)
     for system in System:
         waiting = [b.queued_at for b in line.waiting if b.release.system == system]
         running = sum(build.release.system == system for build in line.running)
-        purpose = f"builds for {system}"
-        yield _queue(line, at, system.queue, purpose=purpose, waiting=waiting, running=running)
+        purpose = gettext("builds for {system}").format(system=system)
+        yield _queue(matrix, at, system.queue, purpose=purpose, waiting=waiting, running=running)
 
 
-def _ready(checks: QuerySet[Check]) -> list[Check]:
+def _ready(checks: Iterable[Check], at: datetime) -> list[Check]:
     """Those whose release is built: the others wait for builds, and no worker could help."""
-    found = checks.select_related("release").prefetch_related("release__builds")
-    return [check for check in found if not _is_building(check.release)]
+    waiting = (check for check in checks if check.verdict == Verdict.PENDING and check.is_due(at))
+    return [check for check in waiting if not _is_building(check.release)]
 
 
 def _is_building(release: Release) -> bool:
@@ -130,14 +137,18 @@ def _is_building(release: Release) -> bool:
 
 
 def _queue(
-    line: Line, at: datetime, name: str, *, purpose: str, waiting: list[datetime], running: int
+    matrix: Matrix, at: datetime, name: str, *, purpose: str, waiting: list[datetime], running: int
 ) -> QueueRow:
+    line = matrix.line
     since = line.unserved_since(name, min(waiting, default=None))
-    what = purpose.removeprefix("builds for ")
+    systems = {system.queue: system.value for system in System}
+    what = systems.get(name, purpose)
+    is_needed = what not in System.values or what in matrix.systems
+    unserved = partial(_unserved, what, at=at, wanted=bool(waiting), is_needed=is_needed)
     return QueueRow(
         name=name,
         purpose=purpose,
-        state=SERVED if since is None else _unserved(what, since, at, wanted=bool(waiting)),
+        state=SERVED if since is None else unserved(since),
         workers=len(line.serving(name)),
         running=running,
         waiting=len(waiting),
@@ -145,39 +156,46 @@ def _queue(
     )
 
 
-def _unserved(what: str, since: datetime, at: datetime, *, wanted: bool) -> State:
+def _unserved(what: str, since: datetime, *, at: datetime, wanted: bool, is_needed: bool) -> State:
     if wanted:
         return State(Tone.BAD, "square", nobody(what, since, at=at))
-    if what in System.values and not Target.objects.filter(system=what).exists():
-        return State(Tone.QUIET, "dash", "not needed: no channel is built for it")
-    return State(Tone.WARN, "triangle", "no worker")
+    if not is_needed:
+        return State(Tone.QUIET, "dash", gettext("not needed: no channel is built for it"))
+    return State(Tone.WARN, "triangle", gettext("no worker"))
 
 
 def _part(answer: Answer) -> Part:
     took = f"{answer.seconds * 1000:.0f} ms"
-    return Part(answer.name, SILENT if answer.error else GOOD, answer.error or took)
+    return Part(
+        NAMES.get(answer.name, answer.name), SILENT if answer.error else GOOD, answer.error or took
+    )
 
 
 def _beat(at: datetime) -> Part:
     last = PeriodicTask.objects.filter(enabled=True).aggregate(last=Max("last_run_at"))["last"]
     if last is None:
-        return Part("schedule", State(Tone.WARN, "triangle", "has not ticked yet"), "")
-    return Part("schedule", _said(f"ticked {age(last, at=at)}", good=at - last <= BEAT_IS_LATE), "")
+        return Part(
+            gettext("schedule"), State(Tone.WARN, "triangle", gettext("has not ticked yet")), ""
+        )
+    words = gettext("ticked {ago}").format(ago=age(last, at=at))
+    return Part(gettext("schedule"), _said(words, good=at - last <= BEAT_IS_LATE), "")
 
 
 def _disks() -> Iterator[Part]:
     for name, folder in space.places().items():
         left = space.free(folder)
-        state = _said(f"{size(left)} free", good=left >= settings.DISK_FREE_LEAST)
-        yield Part(name, state, "")
+        state = _said(
+            gettext("{size} free").format(size=size(left)), good=left >= settings.DISK_FREE_LEAST
+        )
+        yield Part(NAMES.get(name, name), state, "")
 
 
 def _said(word: str, *, good: bool) -> State:
     return State(Tone.GOOD, "disc", word) if good else State(Tone.BAD, "square", word)
 
 
-def _freshness(at: datetime) -> Iterator[Freshness]:
-    for row in gather(at=at).rows:
+def _freshness(matrix: Matrix, at: datetime) -> Iterator[Freshness]:
+    for row in matrix.rows:
         for cell in row.built():
             words = _age_in_words(cell.release, at)
             yield Freshness(row.channel, cell.system, cell.state, words, cell.url)
@@ -185,8 +203,9 @@ def _freshness(at: datetime) -> Iterator[Freshness]:
 
 def _age_in_words(head: Release | None, at: datetime) -> str:
     if head is None or head.published_at is None:
-        return "nothing is published yet"
+        return gettext("nothing is published yet")
     old = at - head.published_at
     if old <= FRESH_FOR:
-        return f"{span(old)} old, within a week and a day"
-    return f"{span(old)} old: {span(old - FRESH_FOR)} past a week and a day"
+        return gettext("{length} old, within a week and a day").format(length=span(old))
+    words = gettext("{length} old: {over} past a week and a day")
+    return words.format(length=span(old), over=span(old - FRESH_FOR))

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from builds.web import acts, audit, pages
+from builds.web import acts, audit, build_views, looks, pages
 
 urlpatterns = [
     path("", pages.dashboard, name="dashboard"),
@@ -15,8 +15,8 @@ urlpatterns = [
         pages.release_detail,
         name="release-detail",
     ),
-    path("builds/", pages.build_list, name="build-list"),
-    path("builds/<int:pk>/", pages.build_detail, name="build-detail"),
+    path("builds/", build_views.build_list, name="build-list"),
+    path("builds/<int:pk>/", build_views.build_detail, name="build-detail"),
     path("builds/<int:pk>/cancel", acts.cancel_build, name="build-cancel"),
     path("builds/<int:pk>/retry", acts.retry_build, name="build-retry"),
     path("releases/<int:pk>/retry", acts.retry_release, name="release-retry"),
@@ -27,6 +27,7 @@ urlpatterns = [
     path("releases/<int:pk>/keep", acts.keep, name="release-keep"),
     path("releases/<int:pk>/unkeep", acts.stop_keeping, name="release-unkeep"),
     path("audit/", audit.audit_list, name="audit"),
+    path("preferences", looks.preferences, name="preferences"),
     path("status/", pages.status, name="status"),
-    path("builds/<int:pk>/log", pages.build_log, name="build-log"),
+    path("builds/<int:pk>/log", build_views.build_log, name="build-log"),
 ]

@@ -12,7 +12,7 @@ async function copy(button) {
   const source = document.getElementById(button.dataset.copy);
   if (!source) return;
   const copied = await write(source);
-  say(button, copied ? "Copied" : "Press Ctrl+C");
+  say(button, copied ? button.dataset.copied : button.dataset.byHand, copied);
 }
 
 // Over plain HTTP browsers have no clipboard, but still copy what is selected.
@@ -26,12 +26,12 @@ async function write(source) {
   }
 }
 
-function say(button, words) {
+function say(button, words, copied) {
   const label = button.querySelector("[data-label]");
   const usual = button.dataset.usual ?? label.textContent;
   button.dataset.usual = usual;
   label.textContent = words;
-  button.classList.toggle("done", words === "Copied");
+  button.classList.toggle("done", copied);
   clearTimeout(Number(button.dataset.timer));
   button.dataset.timer = setTimeout(() => {
     label.textContent = usual;

@@ -12,6 +12,7 @@ const CLASSES =
 const log = document.getElementById("log");
 const tools = document.getElementById("log-tools");
 const said = document.getElementById("log-said");
+const language = JSON.parse(tools?.dataset.words ?? "{}");
 const bar = () => document.getElementById("build-bar");
 const words = (id, text) => {
   const element = document.getElementById(id);
@@ -139,7 +140,8 @@ function draw() {
   log.scrollTop = log.scrollHeight;
   const held = log.children.length;
   const all = counted(last, "line");
-  words("log-count", held < last ? `the last ${counted(held, "line")} of ${all}, ` : `${all}, `);
+  const lines = counted(held, "line");
+  words("log-count", `${held < last ? sentence("last", { lines, all }) : all}, `);
   say();
 }
 
@@ -197,9 +199,9 @@ function say() {
   const parts = [];
   if (shown) {
     const found = [...log.children].filter((row) => !row.hidden).length;
-    parts.push(`${counted(found, "line")} of ${log.children.length.toLocaleString("en")} shown`);
+    parts.push(sentence("shown", { lines: counted(found, "line"), all: number(log.children.length) }));
   }
-  if (waiting.length) parts.push(`${counted(waiting.length, "new line")} below`);
+  if (waiting.length) parts.push(sentence("below", { lines: counted(waiting.length, "new line") }));
   said.textContent = parts.join(", ");
 }
 
@@ -236,10 +238,12 @@ function tellPercent(percent) {
 function progressWords(now) {
   const parts = [];
   if (now.derivations_expected) {
-    const expected = counted(now.derivations_expected, "derivation");
-    parts.push(`${now.derivations_done.toLocaleString("en")} of ${expected} built`);
+    const derivations = counted(now.derivations_expected, "derivation");
+    parts.push(sentence("built", { done: number(now.derivations_done), derivations }));
   }
-  if (now.bytes_expected) parts.push(`${size(now.bytes_done)} of ${size(now.bytes_expected)} fetched`);
+  if (now.bytes_expected) {
+    parts.push(sentence("fetched", { done: size(now.bytes_done), all: size(now.bytes_expected) }));
+  }
   return parts.join(", ");
 }
 
@@ -250,8 +254,8 @@ function tellTime() {
   words(
     "build-timing",
     expected === null
-      ? `${elapsed} so far; no earlier build tells how long it takes`
-      : `${elapsed} of about ${clock(expected)}`,
+      ? sentence("so far", { elapsed })
+      : sentence("of about", { elapsed, expected: clock(expected) }),
   );
 }
 
@@ -274,9 +278,21 @@ function size(count) {
     count /= 1024;
     power += 1;
   }
-  return `${power && count < 100 ? count.toFixed(1) : Math.round(count)} ${units[power]}`;
+  const places = power && count < 100 ? 1 : 0;
+  const format = { minimumFractionDigits: places, maximumFractionDigits: places };
+  return `${count.toLocaleString(language.locale, format)} ${units[power]}`;
 }
 
+// The words come with the page, in its language; see log_words in the template tags.
+
 function counted(count, noun) {
-  return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+  return language[noun][count === 1 ? 0 : 1].replace("{count}", number(count));
+}
+
+function sentence(name, parts) {
+  return language[name].replace(/\{(\w+)\}/g, (_, part) => parts[part]);
+}
+
+function number(count) {
+  return count.toLocaleString(language.locale);
 }

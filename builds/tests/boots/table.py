@@ -52,7 +52,7 @@ def _row(row: Row) -> str:
         f"`{row.name}`",
         row.name.label,
         row.system,
-        Verdict(row.result.verdict).label,
+        str(Verdict(row.result.verdict).label),
         f"{row.result.seconds:.1f}",
         row.result.accelerator,
         str(row.result.memory or ""),

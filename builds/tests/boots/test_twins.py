@@ -31,7 +31,8 @@ def release(other: str) -> Release:
         content=other,
         stored=True,
     )
-    return file.release
+    of: Release = file.release
+    return of
 
 
 def subject(of: Release) -> Subject:

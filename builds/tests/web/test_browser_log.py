@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -68,6 +70,23 @@ def test_running_build_is_followed_to_its_end_without_reloading(make_web: MakeWe
         assert page.evaluate("window.wasHere")
         assert page.locator("#log > span").count() == 90
         assert chromium.complaints == []
+
+
+def test_log_goes_on_where_the_portal_was_away_for_a_moment(make_web: MakeWeb) -> None:
+    build = BuildFactory(running=True, log=numbered(1, 50))
+    web = make_web()
+    with browser(web) as chromium:
+        page = chromium.open(f"/builds/{build.pk}/")
+        write(build, ["before the break"])
+        page.get_by_text("before the break").wait_for()
+        os.kill(web.pid, signal.SIGKILL)
+        write(build, ["during the break"])
+        make_web(port=int(web.url.rpartition(":")[2]))
+        page.get_by_text("during the break").wait_for(timeout=60_000)
+        write(build, ["after the break"])
+        page.get_by_text("after the break").wait_for()
+        numbers = page.evaluate("[...document.querySelectorAll('#log > .line')].map(r => r.id)")
+        assert numbers == [f"L{number}" for number in range(1, 54)], "no line twice, none missing"
 
 
 def test_log_is_inert_in_the_page_and_as_it_comes(make_web: MakeWeb) -> None:

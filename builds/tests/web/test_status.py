@@ -57,7 +57,7 @@ def test_status_says_for_how_long_a_queue_has_had_no_worker(client: Client) -> N
     build = BuildFactory(release=release)
     text = text_of(client.get("/status/"))
     assert "no worker for aarch64-linux for 120 minutes" in text or "for 2 hours" in text
-    assert "silent since 2 hours ago" in text or "silent since 120 minutes ago" in text
+    assert "last heard of 2 hours ago" in text or "last heard of 120 minutes ago" in text
     assert "to look at" in text
     for url in (build.get_absolute_url(), "/", "/builds/", release.get_absolute_url()):
         assert "no worker for aarch64-linux for" in text_of(client.get(url)), url

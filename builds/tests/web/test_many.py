@@ -1,0 +1,84 @@
+"""20 channels, 2 systems, 500 releases each: few queries, a light first page, in good time."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Iterator
+
+import pytest
+from django.conf import settings
+from django.db import connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from pytest_django import DjangoDbBlocker
+
+from builds.management.crowd import make_crowd
+from builds.models import Build, Release
+
+MOST_QUERIES = 10
+FIRST_VISIT = 60_000  # bytes
+
+PAGES = (
+    "/",
+    "/?channel=crowd-07&system=aarch64-linux&method=ipxe",
+    "/channels/crowd-03/",
+    "/channels/crowd-03/?system=x86_64-linux&page=9",
+    "/channels/crowd-03/x86_64-linux/",
+    "/builds/",
+    "/builds/?status=failed&channel=crowd-03&variant=netboot&page=2",
+    "/status/",
+    "/feed.atom",
+    "/channels/crowd-03/feed.atom",
+)
+
+
+@pytest.fixture(scope="module")
+def crowd(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The rows, made once for all tests here and taken back after them."""
+    with django_db_blocker.unblock():
+        atomic = transaction.atomic()
+        atomic.__enter__()
+        make_crowd(20, 500, at=timezone.now())
+        yield
+        transaction.set_rollback(True)
+        atomic.__exit__(None, None, None)
+
+
+def pages() -> list[str]:
+    """The lists, and releases and builds of every kind, the oldest and the newest."""
+    good = Release.objects.published()
+    rows = [
+        good.first(),
+        good.last(),
+        Release.objects.failed().last(),
+        Build.objects.succeeded().order_by("pk").last(),
+        Build.objects.ended().filter(status="failed").last(),
+    ]
+    return [*PAGES, *(row.get_absolute_url() for row in rows if row is not None)]
+
+
+@pytest.mark.usefixtures("crowd")
+def test_every_page_takes_at_most_ten_queries(db: None, client: Client) -> None:
+    assert Release.objects.count() == 20 * 2 * 500
+    counts = {}
+    for path in pages():
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            assert client.get(path).status_code == 200, path
+        counts[path] = len(queries)
+    assert {path: count for path, count in counts.items() if count > MOST_QUERIES} == {}
+
+
+@pytest.mark.usefixtures("crowd")
+def test_first_visit_of_the_dashboard_is_light(db: None, client: Client) -> None:
+    response = client.get("/", headers={"Accept-Encoding": "gzip", "Accept": "text/html"})
+    assert response["Content-Encoding"] == "gzip"
+    page = gzip.decompress(response.content).decode()
+    assert page.count('class="cell') >= 40
+    files = re.findall(r'(?:href|src)="/static/([^"]+\.(?:css|js|svg))"', page)
+    assert files
+    packed = [len(gzip.compress((settings.BASE_DIR / "static" / f).read_bytes())) for f in files]
+    assert len(response.content) + sum(packed) < FIRST_VISIT

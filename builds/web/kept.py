@@ -1,0 +1,71 @@
+"""What the storage keeps, and when it was last read again to see that it is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, Min, Q, Sum
+from django.utils.translation import gettext
+
+from builds.choices import ReleaseStatus
+from builds.models import Artifact, Damage, Release
+from builds.web.parts import Part
+from builds.web.states import State, Tone
+from builds.web.words import age, counted, size
+
+PUBLISHED = Q(release__status=ReleaseStatus.PUBLISHED)
+NEVER_HASHED = Q(release__scrubbed_at=None)
+SCRUB_IS_LATE = timedelta(days=14)  # every file is read again once a week
+
+
+def kept(at: datetime) -> Iterator[Part]:
+    """How much is kept, whether all of it was hashed lately, what is damaged."""
+    found = _found()
+    words = gettext("{size} in {files}").format(
+        size=size(found["bytes"] or 0), files=counted(found["files"], "file")
+    )
+    yield Part(gettext("files kept"), State(Tone.GOOD, "disc", words), "")
+    yield Part(gettext("last scrub"), _scrub(found, at), "")
+    yield Part(gettext("damaged files"), _damage(), "")
+
+
+def _found() -> dict[str, Any]:
+    """What there is to tell of files and of the published releases, in one query."""
+    held = Artifact.objects.filter(release__in=Release.objects.holding_files())
+    return held.aggregate(
+        bytes=Sum("size"),
+        files=Count("pk"),
+        oldest=Min("release__scrubbed_at", filter=PUBLISHED),
+        unread=Min("release__published_at", filter=PUBLISHED & NEVER_HASHED),
+        unread_count=Count("release", filter=PUBLISHED & NEVER_HASHED, distinct=True),
+    )
+
+
+def _scrub(found: dict[str, Any], at: datetime) -> State:
+    """Since when the file that was hashed longest ago has not been; new ones count from birth."""
+    oldest, unread = found["oldest"], found["unread"]
+    if oldest is None and unread is None:
+        return State(Tone.QUIET, "dash", gettext("nothing is published yet"))
+    since = min(time for time in (oldest, unread) if time is not None)
+    is_late = at - since > SCRUB_IS_LATE
+    tone, shape = (Tone.WARN, "triangle") if is_late else (Tone.GOOD, "disc")
+    return State(tone, shape, _scrub_in_words(oldest, found["unread_count"], at))
+
+
+def _scrub_in_words(oldest: datetime | None, unread: int, at: datetime) -> str:
+    if oldest is None:
+        return gettext("no file was hashed again since it was published")
+    words = gettext("all hashed again, the first of them {ago}").format(ago=age(oldest, at=at))
+    if not unread:
+        return words
+    new = gettext("{releases} newer than that, not yet").format(releases=counted(unread, "release"))
+    return f"{words}; {new}"
+
+
+def _damage() -> State:
+    count = Damage.objects.unmended().count()
+    if not count:
+        return State(Tone.GOOD, "disc", gettext("none"))
+    return State(Tone.BAD, "square", counted(count, "file"))
