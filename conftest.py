@@ -12,6 +12,8 @@ from django.conf import LazySettings
 from django.conf import settings as django_settings
 from django.db import connection
 from django.test import TransactionTestCase
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from builds.tests import s3
 from builds.tests.s3 import free_port
@@ -31,12 +33,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests stay in one process where several run, and let the longest go first."""
-    for item in items:
-        folder = item.path.parent.name
-        group = folder if folder in TOGETHER else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Let the longest go first, so that no process works alone at the end."""
     items.sort(key=lambda item: _place(item.path.parent.name))
+
+
+class ByFolder(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types for it
+    """Where several processes run tests, those of a file stay in one, and of some folders too."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        folder = Path(file).parent.name
+        return folder if folder in TOGETHER else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFolder:
+    """See ByFolder."""
+    return ByFolder(config, log)
 
 
 def _place(folder: str) -> int:

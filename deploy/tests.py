@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
 
 def _side_by_side() -> list[str]:
     """Words for pytest where all tests are run; conftest.py says which stay together."""
-    return [f"--numprocesses={min(4, os.cpu_count() or 1)}", "--dist=loadgroup", _IN_ORDER]
+    return [f"--numprocesses={min(4, os.cpu_count() or 1)}", "--dist=loadscope", _IN_ORDER]
 
 
 def crash(arguments: list[str]) -> int:
