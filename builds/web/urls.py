@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from builds.web import acts, pages
+from builds.web import acts, composer, pages
 
 urlpatterns = [
     path("", pages.dashboard, name="dashboard"),
@@ -20,6 +20,7 @@ urlpatterns = [
     path("builds/<int:pk>/cancel", acts.cancel_build, name="build-cancel"),
     path("builds/<int:pk>/retry", acts.retry_build, name="build-retry"),
     path("releases/<int:pk>/retry", acts.retry_release, name="release-retry"),
+    path("boot/", composer.compose, name="composer"),
     path("status/", pages.status, name="status"),
     path("builds/<int:pk>/log", pages.build_log, name="build-log"),
 ]
