@@ -120,6 +120,8 @@ TEST = (
     _test("wget", "wget"),
     _test("ssh-keygen", "openssh-client"),
     _test("openssl", "openssl"),
+    _test("dnsmasq", "dnsmasq-base"),
+    _test("grub-script-check", "grub-common"),
     _test("PostgreSQL", "postgresql", "/usr/lib/postgresql/*/bin/postgres"),
     _test("iPXE for BIOS and UEFI", "ipxe", "/usr/lib/ipxe/ipxe.efi"),
     _test("iPXE's network card ROMs", "ipxe-qemu", "/usr/lib/ipxe/qemu/efi-virtio.rom"),

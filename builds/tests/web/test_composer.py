@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from pytest_django.fixtures import DjangoAssertNumQueries, SettingsWrapper
+from django.conf import LazySettings
 
 from builds.choices import System
 from builds.tests.boot.examples import key
@@ -80,7 +80,7 @@ def test_what_a_way_cannot_hand_over_is_said(client: Client, published: None) ->
 
 
 def test_host_of_the_request_is_not_trusted(
-    client: Client, published: None, settings: SettingsWrapper
+    client: Client, published: None, settings: LazySettings
 ) -> None:
     settings.PORTAL_URL = "http://images.example.org"
     body = client.get("/boot/", headers={"host": "localhost"}).content.decode()
@@ -96,7 +96,7 @@ def test_markup_in_fields_stays_text(client: Client, published: None) -> None:
 
 
 def test_page_needs_few_queries(
-    client: Client, published: None, django_assert_max_num_queries: DjangoAssertNumQueries
+    client: Client, published: None, django_assert_max_num_queries: Any
 ) -> None:
     for _ in range(3):
         ReleaseFactory(published=True)
