@@ -48,7 +48,10 @@ def ways(release: Release, options: BootOptions, base: str, alike: Sequence[Rele
         found += [Way(make(netboot)) for make in configurations.OF_NETBOOT]
     if "kexec" in usual:
         found += [
-            Way(configurations.cloud_init(usual["kexec"], _lines(usual["kexec"], options, base)), NETWORK),
+            Way(
+                configurations.cloud_init(usual["kexec"], _lines(usual["kexec"], options, base)),
+                NETWORK,
+            ),
             Way(configurations.terraform(usual["kexec"], base), EVERYTHING),
         ]
     return found

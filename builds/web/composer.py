@@ -101,12 +101,8 @@ def compose(request: HttpRequest) -> HttpResponse:
         shown = [_shown(way, asked) for way in found]
     context = {
         "channels": [Choice(name, name, name == asked.channel) for name in channels],
-        "systems": [
-            Choice(each.value, each.architecture, each == asked.system) for each in System
-        ],
-        "methods": [
-            Choice(name, title, name == asked.method) for name, title in titles().items()
-        ],
+        "systems": [Choice(each.value, each.architecture, each == asked.system) for each in System],
+        "methods": [Choice(name, title, name == asked.method) for name, title in titles().items()],
         "consoles": [
             Choice(each.value, str(each.label), each.value in asked.texts["consoles"].split())
             for each in Console

@@ -26,7 +26,7 @@ from builds.tests.models.rows import channel
 BASE = "http://images.example.org:8080"
 FOLDER = f"{BASE}/releases/download/demo/1.0"
 # Everything that a shell may make something of, in the one field that takes free words.
-NASTY_KEY = key().rsplit(" ", 1)[0] + " it's $(reboot) `x` \"q\" ${a} %{b} \\ ; | & > # é 😀 !x"
+NASTY_KEY = key().rsplit(" ", 1)[0] + ' it\'s $(reboot) `x` "q" ${a} %{b} \\ ; | & > # é 😀 !x'
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def shell_words(text: str) -> list[str]:
     script = "\n".join(
         [
             *('say() { printf "%s\\0" "$@" ""; }', "cd() { :; }"),
-            *(f"{name}() {{ say {name} \"$@\"; }}" for name in ("curl", "tar", "mkdir", "pixiecore")),
+            *(f'{name}() {{ say {name} "$@"; }}' for name in ("curl", "tar", "mkdir", "pixiecore")),
             'sha256sum() { IFS= read -r line; say sum "$line"; }',
         ]
     )
@@ -118,7 +118,9 @@ def test_dnsmasq_takes_its_configuration(
     # What is offered in comments is right, too.
     file.write_text(re.sub(r"^#(?=dhcp)", "", found["dnsmasq"].text, flags=re.MULTILINE))
     subprocess.run(["dnsmasq", "--test", f"--conf-file={file}"], check=True, capture_output=True)
-    boots = re.findall(r"^dhcp-boot=tag:ipxe,tag:(\S+?),(\S+)$", found["dnsmasq"].text, re.MULTILINE)
+    boots = re.findall(
+        r"^dhcp-boot=tag:ipxe,tag:(\S+?),(\S+)$", found["dnsmasq"].text, re.MULTILINE
+    )
     assert [tag for tag, _ in boots] == ["x86-bios", "x86-uefi", "arm-uefi"]
     assert all(len(name) <= 127 for _, name in boots)
     assert ("dnsmasq_scripts" in found) == (texts == FULL)

@@ -101,7 +101,9 @@ def test_page_fits_and_can_be_read(live_server: LiveServer, width: int, scheme: 
     with browser(live_server, width=width, scheme=scheme) as chromium:
         for query in ("?hostname=rescue&addresses=192.0.2.5/24", "?hostname=a_b&params=x;y"):
             page = chromium.open(f"/boot/{query}")
-            page.evaluate("document.querySelectorAll('details').forEach((each) => each.open = true)")
+            page.evaluate(
+                "document.querySelectorAll('details').forEach((each) => each.open = true)"
+            )
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             assert page.evaluate(FAINT, LEAST_CONTRAST) == []
             page.screenshot(path=f"/tmp/composer/{scheme}-{width}-{len(query)}.png", full_page=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.test import Client
 from django.conf import LazySettings
+from django.test import Client
 
 from builds.choices import System
 from builds.tests.boot.examples import key
