@@ -13,7 +13,7 @@ from builds.boot.commands import BootCommand, boot_commands, chained, kexec_line
 from builds.boot.dnsmasq import script_url
 from builds.boot.netboot import Netboot
 from builds.boot.options import BootOptions
-from builds.models import Artifact, Release
+from builds.models import Release
 
 NETWORK = ("addresses", "gateways", "nameservers", "card")
 EVERYTHING = ("keys", "hostname", *NETWORK, "consoles", "params")
@@ -34,36 +34,37 @@ def ways(release: Release, options: BootOptions, base: str, alike: Sequence[Rele
     channel's latest of every system. Give all of them `with_files()`.
     """
     usual = {command.method: command for command in boot_commands(release, base)}
+    netboot = Netboot.of(release, options, base)
     found: list[Way] = []
     if "kexec" in usual:
-        found.append(Way(_kexec(usual["kexec"], options, base), NETWORK))
+        kexec = chained(_kexec_lines(usual["kexec"], options, base))
+        found.append(Way(replace(usual["kexec"], text=kexec), NETWORK))
     if "ipxe" in usual:
         text = f"chain --autofree {script_url(release, options, base)}"
         found.append(Way(replace(usual["ipxe"], text=text)))
     found += [Way(usual[each], EVERYTHING) for each in ("iso", "nixos_anywhere") if each in usual]
     if "ipxe" in usual:
         found += [Way(command) for command in dnsmasq.commands(alike, options, base)]
-    netboot = Netboot.of(release, options, base)
     if netboot is not None:
         found += [Way(make(netboot)) for make in configurations.OF_NETBOOT]
     if "kexec" in usual:
-        found += [
-            Way(
-                configurations.cloud_init(usual["kexec"], _lines(usual["kexec"], options, base)),
-                NETWORK,
-            ),
-            Way(configurations.terraform(usual["kexec"], base), EVERYTHING),
-        ]
+        found += _elsewhere(usual["kexec"], options, base)
     return found
 
 
-def _kexec(usual: BootCommand, options: BootOptions, base: str) -> BootCommand:
-    return replace(usual, text=chained(_lines(usual, options, base)))
+def _elsewhere(kexec: BootCommand, options: BootOptions, base: str) -> list[Way]:
+    """What runs kexec on a machine that another program makes."""
+    lines = _kexec_lines(kexec, options, base)
+    return [
+        Way(configurations.cloud_init(kexec, lines), NETWORK),
+        Way(configurations.terraform(kexec, base), EVERYTHING),
+    ]
 
 
-def _lines(usual: BootCommand, options: BootOptions, base: str) -> list[str]:
+def _kexec_lines(usual: BootCommand, options: BootOptions, base: str) -> list[str]:
     """The usual commands; kexec/run itself hands over root's keys and the network as it is."""
-    *before, run = kexec_lines(_tarball(usual), base)
+    (tarball,) = usual.files
+    *before, run = kexec_lines(tarball, base)
     words = [*options.kernel_params]
     if options.hostname:
         words.append(f"systemd.hostname={options.hostname}")
@@ -77,11 +78,6 @@ def _key_lines(options: BootOptions) -> Iterator[str]:
         yield "mkdir -p -m 700 /root/.ssh"
     for key in options.keys:
         yield f"echo {shlex.quote(key)} >> /root/.ssh/authorized_keys"
-
-
-def _tarball(usual: BootCommand) -> Artifact:
-    (tarball,) = usual.files
-    return tarball
 
 
 def titles() -> dict[str, str]:

@@ -17,7 +17,6 @@ from builds.boot.ways import Way, titles, ways
 from builds.choices import Console, System
 from builds.models import Channel, Head
 
-OTHERS = ("channel", "system", "method")
 # Label, hint, example; the names are those of BootOptions' fields.
 TEXTS = {
     "keys": (_("ssh public keys"), _("One a line. They let root in."), "ssh-ed25519 AAAA… me"),
@@ -90,24 +89,15 @@ def compose(request: HttpRequest) -> HttpResponse:
     """The form and what comes out of it."""
     channels = [channel.name for channel in Channel.objects.all()]
     asked = _read(request.GET, channels)
-    heads = {
-        head.release.system: head.release
-        for head in Head.objects.with_files().filter(channel__name=asked.channel)
-    }
-    release = heads.get(asked.system)
+    heads = Head.objects.with_files().filter(channel__name=asked.channel)
+    releases = {head.release.system: head.release for head in heads}
+    release = releases.get(asked.system)
     shown: list[Shown] = []
     if release is not None and asked.options is not None and not asked.errors:
-        found = ways(release, asked.options, base_url(request), list(heads.values()))
+        found = ways(release, asked.options, base_url(request), list(releases.values()))
         shown = [_shown(way, asked) for way in found]
     context = {
-        "channels": [Choice(name, name, name == asked.channel) for name in channels],
-        "systems": [Choice(each.value, each.architecture, each == asked.system) for each in System],
-        "methods": [Choice(name, title, name == asked.method) for name, title in titles().items()],
-        "consoles": [
-            Choice(each.value, str(each.label), each.value in asked.texts["consoles"].split())
-            for each in Console
-        ],
-        "fields": {name: _field(name, asked) for name in TEXTS},
+        **_form(asked, channels),
         "asked": asked,
         "release": release,
         "main": next((one for one in shown if one.way.command.method == asked.method), None),
@@ -117,32 +107,39 @@ def compose(request: HttpRequest) -> HttpResponse:
     return render(request, "web/composer.html", context)
 
 
+def _form(asked: Asked, channels: list[str]) -> dict[str, object]:
+    consoles = asked.texts["consoles"].split()
+    return {
+        "channels": [Choice(name, name, name == asked.channel) for name in channels],
+        "systems": [Choice(each.value, each.architecture, each == asked.system) for each in System],
+        "methods": [Choice(name, title, name == asked.method) for name, title in titles().items()],
+        "consoles": [Choice(each.value, str(each.label), each in consoles) for each in Console],
+        "fields": {name: _field(name, asked) for name in TEXTS},
+    }
+
+
 def _read(query: QueryDict, channels: list[str]) -> Asked:
     """Nothing that is not in a closed set is used; it is named beside its field."""
     texts = {name: query.get(name, "") for name in TEXTS}
     texts["consoles"] = " ".join(query.getlist("consoles"))
-    errors: dict[str, str] = {}
-    channel, system, method = (query.get(name, "") for name in OTHERS)
-    if channel and channel not in channels:
-        errors["channel"] = gettext("There is no such channel here.")
-    if system and system not in System.values:
-        errors["system"] = gettext("There is no such architecture here.")
-    if method and method not in titles():
-        errors["method"] = gettext("There is no such way to boot here.")
-    options = None
+    options, errors = None, dict[str, str]()
     try:
         options = BootOptions.parse(texts)
     except BadOptions as wrong:
         errors |= wrong.errors
     usual_channel, usual_system = _usual(channels)
-    return Asked(
-        channel=channel if channel in channels else usual_channel,
-        system=system if system in System.values else usual_system,
-        method=method if method in titles() else "kexec",
-        texts=texts,
-        options=options,
-        errors=errors,
-    )
+    known = {
+        "channel": (channels, usual_channel, gettext("There is no such channel here.")),
+        "system": (System.values, usual_system, gettext("There is no such architecture here.")),
+        "method": (titles(), "kexec", gettext("There is no such way to boot here.")),
+    }
+    chosen = {}
+    for name, (values, usual, error) in known.items():
+        value = query.get(name, "")
+        chosen[name] = value if value in values else usual
+        if value and value not in values:
+            errors[name] = error
+    return Asked(texts=texts, options=options, errors=errors, **chosen)
 
 
 def _usual(channels: list[str]) -> tuple[str, str]:
