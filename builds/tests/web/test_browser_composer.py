@@ -106,3 +106,4 @@ def test_page_fits_and_can_be_read(live_server: LiveServer, width: int, scheme: 
             )
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             assert page.evaluate(FAINT, LEAST_CONTRAST) == []
+        assert chromium.complaints == []
