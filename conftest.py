@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _place(item.path.parent.name))
 
 
-class ByFolder(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types for it
+class ByFolder(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Where several processes run tests, those of a file stay in one, and of some folders too."""
 
     def _split_scope(self, nodeid: str) -> str:

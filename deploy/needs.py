@@ -141,6 +141,8 @@ TEST = (
     _test("wget", "wget"),
     _test("ssh-keygen", "openssh-client"),
     _test("openssl", "openssl"),
+    _test("dnsmasq", "dnsmasq-base"),
+    _test("grub-script-check", "grub-common"),
     _test("PostgreSQL", "postgresql", "/usr/lib/postgresql/*/bin/postgres"),
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.utils.translation import gettext
@@ -50,17 +52,33 @@ def boot_commands(release: Release, base: str, *, pinned: bool = False) -> list[
     return commands
 
 
-def _kexec(tarball: Artifact, base: str) -> BootCommand:
-    lines = [
-        f"curl -fLO {immutable_url(base, tarball)}",
-        f'echo "{tarball.sha256}  {tarball.name}" | sha256sum -c -',
+def verified_download(artifact: Artifact, base: str) -> list[str]:
+    """Commands that bring a file into the current folder, and fail where it is not that file."""
+    return [
+        f"curl -fLO {shlex.quote(immutable_url(base, artifact))}",
+        f'echo "{artifact.sha256}  {artifact.name}" | sha256sum -c -',
+    ]
+
+
+def kexec_lines(tarball: Artifact, base: str) -> list[str]:
+    """Commands that download, verify, unpack and run; the last one is that which runs."""
+    return [
+        *verified_download(tarball, base),
         f"tar -xzf {tarball.name} -C /root",
         "/root/kexec/run",
     ]
+
+
+def chained(lines: Iterable[str]) -> str:
+    """One command of several, each of which runs only where the one before did not fail."""
+    return " \\\n  && ".join(lines)
+
+
+def _kexec(tarball: Artifact, base: str) -> BootCommand:
     return BootCommand(
         method="kexec",
         title="Kexec",
-        text=" \\\n  && ".join(lines),
+        text=chained(kexec_lines(tarball, base)),
         files=(tarball,),
         verifies=True,
         note=gettext(
@@ -85,14 +103,13 @@ def _ipxe(release: Release, url: str) -> BootCommand:
 
 def _iso(iso: Artifact, base: str) -> BootCommand:
     lines = [
-        f"curl -fLO {immutable_url(base, iso)}",
-        f'echo "{iso.sha256}  {iso.name}" | sha256sum -c -',
+        *verified_download(iso, base),
         f"dd if={iso.name} of=/dev/sdX bs=4M conv=fsync",
     ]
     return BootCommand(
         method="iso",
         title="ISO",
-        text=" \\\n  && ".join(lines),
+        text=chained(lines),
         files=(iso,),
         verifies=True,
         note=gettext("Replace /dev/sdX by the stick; everything on it is lost."),

@@ -41,3 +41,9 @@ def composed_path(release: Release, options: BootOptions, *, pinned: bool = Fals
     """The path of the script: of the channel's latest release, or `pinned` of this very one."""
     where = [release.channel.name, *([release.version] if pinned else []), release.system]
     return reverse("pinned-script" if pinned else "composed-script", args=[*where, options.segment])
+
+
+def archive_path(release: Release, options: BootOptions) -> str:
+    """The path of the handed over archive that the script of this very release loads."""
+    script = composed_path(release, options, pinned=True)
+    return f"{script.rpartition('/')[0]}/{handover.NAME}"

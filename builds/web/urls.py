@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from builds.web import acts, audit, build_views, looks, pages
+from builds.web import acts, audit, build_views, composer, looks, pages
 
 urlpatterns = [
     path("", pages.dashboard, name="dashboard"),
@@ -28,6 +28,7 @@ urlpatterns = [
     path("releases/<int:pk>/unkeep", acts.stop_keeping, name="release-unkeep"),
     path("audit/", audit.audit_list, name="audit"),
     path("preferences", looks.preferences, name="preferences"),
+    path("boot/", composer.compose, name="composer"),
     path("status/", pages.status, name="status"),
     path("builds/<int:pk>/log", build_views.build_log, name="build-log"),
 ]
