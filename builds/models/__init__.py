@@ -6,6 +6,7 @@ from builds.models.channel import Channel, Target
 from builds.models.check import Check
 from builds.models.damage import Damage
 from builds.models.delivery import Attempt, Delivery
+from builds.models.download import CountedBatch, CountedLog, DownloadCount, monday
 from builds.models.head import Head
 from builds.models.lease import Leased, LeaseLost
 from builds.models.log import LogArchive, LogChunk, Packed, Piece, lines_of
@@ -21,8 +22,11 @@ __all__ = [
     "Build",
     "Channel",
     "Check",
+    "CountedBatch",
+    "CountedLog",
     "Damage",
     "Delivery",
+    "DownloadCount",
     "Event",
     "Head",
     "LeaseLost",
@@ -37,5 +41,6 @@ __all__ = [
     "Target",
     "Worker",
     "lines_of",
+    "monday",
     "pause",
 ]

@@ -37,6 +37,16 @@ class ArtifactQuerySet(models.QuerySet["Artifact"]):
             .first()
         )
 
+    def with_times(
+        self, channel: str, version: str | None, name: str
+    ) -> list[tuple[datetime, int]]:
+        """When each file of this name was published, and its primary key, the oldest first."""
+        named = self.readable().filter(release__channel__name=channel, name=name)
+        if version is not None:
+            named = named.filter(release__version=version)
+        times = named.order_by("release__published_at", "pk")
+        return list(times.values_list("release__published_at", "pk"))
+
 
 class Artifact(models.Model):
     """One downloadable file of a release."""

@@ -15,6 +15,8 @@ from builds.pipeline.control import (
     withdraw,
 )
 from builds.pipeline.documents import boot_script, moving_files
+from builds.pipeline.downloads import take_counts
+from builds.pipeline.front_log import count_log
 from builds.pipeline.heartbeat import holding
 from builds.pipeline.notify import find_stale, notify, seconds_to_next
 from builds.pipeline.plan import pin, trigger, trigger_due
@@ -43,6 +45,7 @@ __all__ = [
     "builder",
     "cancel",
     "collect",
+    "count_log",
     "find_stale",
     "first_reds",
     "holding",
@@ -68,6 +71,7 @@ __all__ = [
     "scrub_some",
     "seconds_to_next",
     "stop_keeping",
+    "take_counts",
     "trigger",
     "trigger_due",
     "withdraw",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from builds.models import Channel, Head, Release
+from builds.models import Channel, CountedBatch, DownloadCount, Head, Release, monday
 from builds.pipeline.documents import is_manifest
 from builds.pipeline.publish import is_told, write_moving
 from builds.pipeline.retention import ORPHAN_AGE, is_orphan, names_in, orphans
@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 # A download that began just before a release expired has this long to end.
 DOWNLOAD_TIME = timedelta(days=1)
 UNREAD_FOR = timedelta(days=1)
+DAILY_FOR = timedelta(days=400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ def acts(*, at: datetime, channel: Channel | None = None) -> Iterator[Act]:
     yield from _orphans(channel, at)
     if channel is None:
         yield from _leftovers(at)
+        yield from _foldings(at)
 
 
 def keep(release: Release, reason: str, *, by: User | None, at: datetime) -> bool:
@@ -199,3 +201,15 @@ def _leftovers(at: datetime) -> Iterator[Act]:
 
 def _drop_leftovers(before: datetime) -> bool:
     return bool(artifacts().drop_leftovers(before=before))
+
+
+def _foldings(at: datetime) -> Iterator[Act]:
+    before = monday((at - DAILY_FOR).date())
+    if DownloadCount.objects.foldable(before).exists():
+        why = f"a week each is enough past {DAILY_FOR.days} days"
+        yield Act("fold", f"download counts before {before}", why, partial(_fold, before, at))
+
+
+def _fold(before: date, at: datetime) -> bool:
+    CountedBatch.objects.forget(at=at)
+    return bool(DownloadCount.objects.fold(before))
