@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -28,6 +30,11 @@ class CheckQuerySet(models.QuerySet["Check"]):
     def passed(self) -> CheckQuerySet:
         """Those that found what they looked for."""
         return self.filter(verdict=Verdict.PASSED)
+
+    def timed(self, releases: Collection[int]) -> CheckQuerySet:
+        """Those of these releases that passed, and how long it took."""
+        found = self.passed().filter(release__in=releases, seconds__isnull=False)
+        return found.order_by().only("name", "seconds", "release")
 
     def failed(self) -> CheckQuerySet:
         """Those that hold their release back."""

@@ -107,6 +107,13 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
         """Those whose files may be deleted from the storage; see builds.models.retained."""
         return self.filter(leaving(**before)).select_related("channel").order_by("pk")
 
+    def shown_since(
+        self, channel: Channel, system: str, at: datetime, most: int
+    ) -> dict[int, Release]:
+        """The newest that were published since, at most so many, by primary key."""
+        found = self.of(channel, system).known_to_outside().filter(published_at__gte=at)
+        return {release.pk: release for release in found.order_by("-published_at", "-pk")[:most]}
+
     def to_scrub(self, before: datetime | None) -> ReleaseQuerySet:
         """The published ones, those first that were hashed longest ago; none hashed since."""
         unread = Q() if before is None else Q(scrubbed_at=None) | Q(scrubbed_at__lte=before)

@@ -21,5 +21,6 @@ urlpatterns = [
     path("builds/<int:pk>/retry", acts.retry_build, name="build-retry"),
     path("releases/<int:pk>/retry", acts.retry_release, name="release-retry"),
     path("status/", pages.status, name="status"),
+    path("stats/", pages.stats, name="stats"),
     path("builds/<int:pk>/log", pages.build_log, name="build-log"),
 ]

@@ -16,11 +16,10 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from builds import tally
-from builds.models import Artifact, CountedBatch, DownloadCount
+from builds.models import Artifact, CountedBatch, CountedLog, DownloadCount
 from builds.pipeline import collect, take_counts
 from builds.tally import Count, Tally
 from builds.tests.downloads.conftest import Weeks
-from builds.tests.downloads.conftest import weeks as weeks
 from builds.tests.factories import NOW
 from builds.tests.webs import MakeWeb
 from deploy.embedded_redis import program
@@ -222,8 +221,6 @@ def test_log_of_a_front_server_is_counted_once_and_resumed(weeks: Weeks, tmp_pat
 
 
 def test_no_address_of_a_log_is_stored(weeks: Weeks, tmp_path: Path) -> None:
-    from builds.models import CountedLog
-
     log = tmp_path / "access.log"
     log.write_text(_line(f"/{weeks.second.artifacts.first().key}"))  # type: ignore[union-attr]
     call_command("count_downloads", str(log))
