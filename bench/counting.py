@@ -20,8 +20,8 @@ KEYS = 10_000
 
 def main() -> None:
     """Print nanoseconds a note, and milliseconds a flush of 10,000 counts and a read of them."""
-    from builds import tally  # noqa: PLC0415 - the settings come first
-    from deploy.embedded_redis import program  # noqa: PLC0415
+    from builds import tally
+    from deploy.embedded_redis import program
 
     with tempfile.TemporaryDirectory() as folder:
         socket = Path(folder) / "redis.sock"

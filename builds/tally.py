@@ -177,7 +177,7 @@ def _add(client: redis.Redis, batch: Batch) -> None:
     """Add a batch unless it is there: an answer may be lost after Redis has done it."""
     mark = f"{FLUSHED}{batch.name}"
     with client.pipeline() as pipe, suppress(WatchError):
-        pipe.watch(mark)
+        pipe.watch(mark)  # type: ignore[no-untyped-call]
         if pipe.exists(mark):
             return
         pipe.multi()

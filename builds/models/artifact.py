@@ -52,7 +52,7 @@ class ArtifactQuerySet(models.QuerySet["Artifact"]):
         if version is not None:
             named = named.filter(release__version=version)
         times = named.order_by("release__published_at", "pk")
-        return list(times.values_list("release__published_at", "pk"))
+        return [(at, pk) for at, pk in times.values_list("release__published_at", "pk") if at]
 
 
 class Artifact(models.Model):

@@ -77,14 +77,22 @@ class Chart:
 
 
 def draw(
-    name: str, title: str, head: str, series: Iterable[Series], words: Callable[[float], str]
+    name: str,
+    title: str,
+    head: str,
+    series: Iterable[Series],
+    words: Callable[[float], str],
+    base: int = 1,
 ) -> Chart:
-    """A chart of these series; `words` says a value, `head` what a row of the table is."""
+    """A chart of these series; `words` says a value, `head` what a row of the table is.
+
+    `base` is what makes the next larger unit: 1024 for bytes, 60 for seconds.
+    """
     drawn = [each for each in series if each.points]
     points = [point for each in drawn for point in each.points]
     if not points:
         return Chart(name, title, "", head, (), (), (), ())
-    top, step = scale(max(point.value for point in points))
+    top, step = scale(max(point.value for point in points), base)
     first = min(point.at for point in points)
     last = max(point.at for point in points)
     across = _across(first, last)
@@ -103,13 +111,15 @@ def draw(
     )
 
 
-def scale(most: float) -> tuple[float, float]:
+def scale(most: float, base: int = 1) -> tuple[float, float]:
     """The top of an axis that holds `most`, and the step of its marks, both round numbers."""
     if most <= 0:
         return 1.0, 1.0
-    rough = most / TICKS
+    unit = base ** int(math.log(max(most, 1), base)) if base > 1 else 1
+    rough = most / unit / TICKS
     power = 10 ** math.floor(math.log10(rough))
     step = next(each * power for each in _STEPS if each * power >= rough * (1 - 1e-9))
+    step *= unit
     return step * math.ceil(most / step - 1e-9), step
 
 
