@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from django.apps import apps
 from django.db import models
-from django.db.models import Max, Q
+from django.db.models import Max, Prefetch, Q
 
 from builds.choices import ReleaseStatus
 from builds.models.channel import Channel
@@ -80,7 +81,8 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
 
     def with_files(self) -> ReleaseQuerySet:
         """With channel, artifacts, builds and checks, in a fixed number of queries."""
-        return self.with_progress().prefetch_related("artifacts__build")
+        files = apps.get_model("builds", "Artifact").objects.select_related("build")
+        return self.with_progress().prefetch_related(Prefetch("artifacts", files))
 
     def named(self, channel: str, version: str) -> ReleaseQuerySet:
         """The one or two releases (one per system) that share this name and folder."""

@@ -82,6 +82,7 @@ def draw(
     head: str,
     series: Iterable[Series],
     words: Callable[[float], str],
+    *,
     base: int = 1,
 ) -> Chart:
     """A chart of these series; `words` says a value, `head` what a row of the table is.

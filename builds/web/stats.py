@@ -140,7 +140,7 @@ def _sizes(asked: Asked, releases: dict[int, Release]) -> Chart:
     lines = _Lines()
     for row in Artifact.objects.sizes(releases, asked.variant):
         lines.add(row.name, releases[row.release_id], row.size)
-    return draw("size", _("Size"), _("Release"), lines.series(), size, 1024)
+    return draw("size", _("Size"), _("Release"), lines.series(), size, base=1024)
 
 
 def _build_times(asked: Asked, releases: dict[int, Release]) -> Chart:
@@ -149,7 +149,7 @@ def _build_times(asked: Asked, releases: dict[int, Release]) -> Chart:
         if row.duration is not None:
             name = row.get_variant_display()
             lines.add(name, releases[row.release_id], row.duration.total_seconds())
-    return draw("build", _("Build time"), _("Release"), lines.series(), clock, 60)
+    return draw("build", _("Build time"), _("Release"), lines.series(), clock, base=60)
 
 
 def _boot_times(releases: dict[int, Release]) -> Chart:
