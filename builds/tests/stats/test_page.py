@@ -68,17 +68,23 @@ def test_table_says_the_same_numbers_as_the_drawing(client: Client) -> None:
     for said in ("300 MiB", "310 MiB", "320 MiB", "15:00", "8.2 s"):
         assert said in text, said
     # Of a netboot the initrd is counted, the kernel is not.
-    assert "24 downloads since" in text
+    assert re.search(r"\b24 downloads since", text)
 
 
 @pytest.mark.django_db
 def test_filters_stand_in_the_url_and_nonsense_gives_the_usual(client: Client) -> None:
     _year("demo")
     _year("two", releases=1)
-    assert "24 downloads" in text_of(client.get("/stats/?channel=demo&system=nonsense&weeks=x"))
-    assert "7 downloads" in text_of(client.get("/stats/?channel=two"))
-    assert "0 downloads" in text_of(client.get("/stats/?channel=demo&system=aarch64-linux"))
-    assert "0 downloads" in text_of(client.get("/stats/?channel=demo&variant=kexec-installer"))
+    assert re.search(
+        r"\b24 downloads", text_of(client.get("/stats/?channel=demo&system=nonsense&weeks=x"))
+    )
+    assert re.search(r"\b7 downloads", text_of(client.get("/stats/?channel=two")))
+    assert re.search(
+        r"\b0 downloads", text_of(client.get("/stats/?channel=demo&system=aarch64-linux"))
+    )
+    assert re.search(
+        r"\b0 downloads", text_of(client.get("/stats/?channel=demo&variant=kexec-installer"))
+    )
     only = text_of(client.get("/stats/?channel=demo&variant=kexec-installer"))
     assert "initrd-x86_64-linux" not in only
 
