@@ -161,6 +161,12 @@ def collect() -> None:
         pass
 
 
+@shared_task(name="count-downloads")
+def count_downloads() -> None:
+    """Move the counts of downloads from Redis to their table."""
+    pipeline.take_counts(at=timezone.now())
+
+
 @shared_task(name="scrub")
 def scrub() -> None:
     """Hash some of the stored files again."""

@@ -12,6 +12,7 @@ from django.db import DatabaseError
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
 from django.utils import timezone
 
+from builds import tally
 from builds.downloads.ranges import NotSatisfiable, Span, is_unchanged, requested_span
 from builds.models import Artifact
 from builds.storage import artifacts, content_type
@@ -97,9 +98,17 @@ def _with_body(request: HttpRequest, artifact: Artifact, etag: str) -> HttpRespo
     if request.method == "HEAD":
         answer = HttpResponse()
     else:
-        answer = PartResponse(artifact, span or Span(0, artifact.size))
+        part = span or Span(0, artifact.size)
+        answer = PartResponse(artifact, part)
+        _count(artifact, part)
     _set_span(answer, span, artifact.size)
     return answer
+
+
+def _count(artifact: Artifact, part: Span) -> None:
+    """One download is an answer that begins the file; later ranges add their bytes only."""
+    today = timezone.now().date()
+    tally.downloads.note(artifact.pk, today, begun=part.start == 0, size=part.length)
 
 
 def _note_read(artifact: Artifact) -> None:

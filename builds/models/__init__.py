@@ -9,6 +9,7 @@ from builds.models.channel import Channel, Target
 from builds.models.check import Check
 from builds.models.damage import Damage
 from builds.models.delivery import Attempt, Delivery
+from builds.models.download import CountedBatch, CountedLog, DownloadCount, monday
 from builds.models.head import Head
 from builds.models.lease import Leased, LeaseLost
 from builds.models.log import LogArchive, LogChunk, Packed, Piece, lines_of
@@ -31,8 +32,11 @@ __all__ = [
     "Build",
     "Channel",
     "Check",
+    "CountedBatch",
+    "CountedLog",
     "Damage",
     "Delivery",
+    "DownloadCount",
     "Event",
     "Head",
     "LeaseLost",
@@ -50,6 +54,7 @@ __all__ = [
     "acts_of",
     "give_standing",
     "lines_of",
+    "monday",
     "pause",
     "standing_of",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.core.validators import RegexValidator
@@ -36,6 +37,22 @@ class ArtifactQuerySet(models.QuerySet["Artifact"]):
             .filter(release__channel__name=channel, release__version=version, name=name)
             .first()
         )
+
+    def sizes(self, releases: Collection[int], variant: str) -> ArtifactQuerySet:
+        """Those of these releases, of one variant or of all, as far as their size tells."""
+        found = self.filter(release__in=releases).exclude(role=Role.IPXE)
+        found = found.filter(variant=variant) if variant else found
+        return found.order_by().only("name", "size", "release")
+
+    def with_times(
+        self, channel: str, version: str | None, name: str
+    ) -> list[tuple[datetime, int]]:
+        """When each file of this name was published, and its primary key, the oldest first."""
+        named = self.readable().filter(release__channel__name=channel, name=name)
+        if version is not None:
+            named = named.filter(release__version=version)
+        times = named.order_by("release__published_at", "pk")
+        return [(at, pk) for at, pk in times.values_list("release__published_at", "pk") if at]
 
 
 class Artifact(models.Model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,12 @@ class BuildQuerySet(models.QuerySet["Build"]):
         return timed.order_by("-finished_at").values_list(
             "release__channel_id", "release__system", "variant", "started_at", "finished_at"
         )[:REMEMBERED_SUCCESSES]
+
+    def timed(self, releases: Collection[int], variant: str) -> BuildQuerySet:
+        """Those of these releases that succeeded, of one variant or of all, with their times."""
+        found = self.succeeded().filter(release__in=releases)
+        found = found.filter(variant=variant) if variant else found
+        return found.order_by().only("variant", "started_at", "finished_at", "release")
 
     def abandoned(self) -> BuildQuerySet:
         """Those whose worker has not been heard of for a whole lease."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from statistics import median
 
@@ -69,6 +69,11 @@ class CheckQuerySet(models.QuerySet["Check"]):
     def passed(self) -> CheckQuerySet:
         """Those that found what they looked for."""
         return self.filter(verdict=Verdict.PASSED)
+
+    def timed(self, releases: Collection[int]) -> CheckQuerySet:
+        """Those of these releases that passed, and how long it took."""
+        found = self.passed().filter(release__in=releases, seconds__isnull=False)
+        return found.order_by().only("name", "seconds", "release")
 
     def failed(self) -> CheckQuerySet:
         """Those that hold their release back."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from django.apps import apps
 from django.db import models
-from django.db.models import Max, Q
+from django.db.models import Max, Prefetch, Q
 from django.db.models.functions import RowNumber
 
 from builds.choices import ReleaseStatus
@@ -88,7 +89,8 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
 
     def with_files(self) -> ReleaseQuerySet:
         """With channel, artifacts, builds and checks, in a fixed number of queries."""
-        return self.with_progress().prefetch_related("artifacts__build")
+        files = apps.get_model("builds", "Artifact").objects.select_related("build")
+        return self.with_progress().prefetch_related(Prefetch("artifacts", files))
 
     def with_contents(self) -> ReleaseQuerySet:
         """With channel, artifacts, builds and checks, for pages that name no artifact's build."""
@@ -129,6 +131,13 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
     def leaving(self, **before: datetime) -> ReleaseQuerySet:
         """Those whose files may be deleted from the storage; see builds.models.retained."""
         return self.filter(leaving(**before)).select_related("channel").order_by("pk")
+
+    def shown_since(
+        self, channel: Channel, system: str, at: datetime, most: int
+    ) -> dict[int, Release]:
+        """The newest that were published since, at most so many, by primary key."""
+        found = self.of(channel, system).known_to_outside().filter(published_at__gte=at)
+        return {release.pk: release for release in found.order_by("-published_at", "-pk")[:most]}
 
     def to_scrub(self, before: datetime | None) -> ReleaseQuerySet:
         """The published ones, those first that were hashed longest ago; none hashed since."""

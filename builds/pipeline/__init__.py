@@ -14,7 +14,9 @@ from builds.pipeline.control import (
     retry_variant,
 )
 from builds.pipeline.documents import boot_script, moving_files
+from builds.pipeline.downloads import take_counts
 from builds.pipeline.estimate import publication
+from builds.pipeline.front_log import count_log
 from builds.pipeline.heartbeat import holding
 from builds.pipeline.notify import find_stale, notify, seconds_to_next
 from builds.pipeline.plan import pin, trigger, trigger_due
@@ -63,6 +65,7 @@ __all__ = [
     "cancel",
     "collect",
     "compare_url",
+    "count_log",
     "find_stale",
     "first_reds",
     "head_without",
@@ -98,6 +101,7 @@ __all__ = [
     "seconds_to_next",
     "source_url",
     "stop_keeping",
+    "take_counts",
     "trigger",
     "trigger_due",
     "withdraw",

@@ -5,13 +5,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
 
-from builds.models import Artifact, Channel, Event, Head, Release
+from builds.models import (
+    Artifact,
+    Channel,
+    CountedBatch,
+    DownloadCount,
+    Event,
+    Head,
+    Release,
+    monday,
+)
 from builds.pipeline.documents import is_manifest
 from builds.pipeline.publish import is_told, write_moving
 from builds.pipeline.retention import ORPHAN_AGE, is_orphan, names_in, orphans
@@ -24,6 +33,7 @@ DOWNLOAD_TIME = timedelta(days=1)
 UNREAD_FOR = timedelta(days=1)
 # Whoever fetches an old release day by day has copied its address; a grace of a month ends that.
 READERS_HOLD_FOR = timedelta(days=30)
+DAILY_FOR = timedelta(days=400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +90,7 @@ def acts(*, at: datetime, channel: Channel | None = None) -> Iterator[Act]:
     if channel is None:
         yield from _leftovers(at)
         yield from _events(at)
+        yield from _foldings(at)
 
 
 def let_go(channel: Channel, system: str, *, at: datetime) -> list[Release]:
@@ -199,3 +210,15 @@ def _forget(before: datetime) -> bool:
 
 def _drop_leftovers(before: datetime) -> bool:
     return bool(artifacts().drop_leftovers(before=before))
+
+
+def _foldings(at: datetime) -> Iterator[Act]:
+    before = monday((at - DAILY_FOR).date())
+    if DownloadCount.objects.foldable(before).exists():
+        why = f"a week each is enough past {DAILY_FOR.days} days"
+        yield Act("fold", f"download counts before {before}", why, partial(_fold, before, at))
+
+
+def _fold(before: date, at: datetime) -> bool:
+    CountedBatch.objects.forget(at=at)
+    return bool(DownloadCount.objects.fold(before))

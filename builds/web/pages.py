@@ -21,6 +21,7 @@ from builds.web.dashboard import gather, latest_url, next_build, waits_for
 from builds.web.history import channel_history
 from builds.web.plain import also_as_text
 from builds.web.release_page import release_page
+from builds.web.stats import stats_page
 from builds.web.status import status_page
 from builds.web.waiting import making
 
@@ -104,6 +105,14 @@ def status(request: HttpRequest) -> HttpResponse:
     """Queues, workers, parts, disks, storage, and how fresh each channel is."""
     at = timezone.now()
     return render(request, "web/status.html", {"page": status_page(at=at), "at": at})
+
+
+@require_safe
+def stats(request: HttpRequest) -> HttpResponse:
+    """Sizes, times and downloads over the weeks."""
+    at = timezone.now()
+    wish = {name: request.GET.get(name, "") for name in ("channel", "system", "variant", "weeks")}
+    return render(request, "web/stats.html", {"page": stats_page(wish, at=at), "at": at})
 
 
 def _release(request: HttpRequest, release: Release, *, successor: Release | None) -> HttpResponse:

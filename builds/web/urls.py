@@ -30,5 +30,6 @@ urlpatterns = [
     path("preferences", looks.preferences, name="preferences"),
     path("boot/", composer.compose, name="composer"),
     path("status/", pages.status, name="status"),
+    path("stats/", pages.stats, name="stats"),
     path("builds/<int:pk>/log", build_views.build_log, name="build-log"),
 ]

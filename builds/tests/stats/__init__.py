@@ -1,0 +1,1 @@
+"""Counting downloads, and the page of numbers."""

@@ -1,0 +1,5 @@
+"""The two stored releases of the downloads' tests."""
+
+from builds.tests.downloads.conftest import weeks
+
+__all__ = ["weeks"]
