@@ -89,6 +89,10 @@ def rows_in_every_state(now: datetime) -> dict[str, str]:
         "builds-filtered": "/builds/?status=failed&variant=netboot",
         **{name: build.get_absolute_url() for name, build in builds.items() if build},
         "status": "/status/",
+        "stats": "/stats/?channel=nixos-26.05",
+        "composer": "/boot/",
+        "composer-wrong": "/boot/?channel=nixos-26.05&method=ipxe&hostname=no_name&addresses=nonsense",
+        "sign-in": "/accounts/login/",
         "not-found": "/channels/nowhere/",
     }
 
