@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -40,6 +40,8 @@ BAD_ENDS = {
 # the emulator's fault, not the image's. Seen at a load of 15 on two cores.
 _EMULATORS_FAULT = "IO-APIC + timer doesn't work"
 MOST_BOOTS = 3
+# Emulated processors were seen to stand still, too; a verdict on the image takes two of that.
+_HUNG_BEFORE = "The boot before this one, emulated as well, hung."
 
 Found = TypeVar("Found")
 
@@ -157,11 +159,14 @@ def boot(
     """
     guest = Guest(machine, log=log, using=using)
     watched = Watched(guest, timeout, cancelled)
+    hung = False
     for _ in range(MOST_BOOTS):
         result = _boot_once(guest, lambda: _verdict(watched, marker, then))
-        if _EMULATORS_FAULT not in result.reason or result.accelerator != "tcg":
+        is_first_hang = result.verdict == Verdict.HUNG and not hung
+        if result.accelerator != "tcg" or not (is_first_hang or _EMULATORS_FAULT in result.reason):
             break
-    return result
+        hung = hung or is_first_hang
+    return replace(result, reason=f"{result.reason} {_HUNG_BEFORE}") if hung else result
 
 
 def _boot_once(guest: Guest, play: Callable[[], tuple[Verdict, str]]) -> BootResult:

@@ -14,7 +14,7 @@ from builds.choices import System, Verdict
 from builds.emulator.machine import Firmware, Forward, Machine
 from builds.emulator.ssh import banner
 from builds.emulator.stubs import SectorEnd, arm64_image, boot_disk
-from builds.emulator.watch import BootCancelled, Watched, boot
+from builds.emulator.watch import BootCancelled, BootFailed, Watched, boot
 from builds.tests.emulator.machines import TCG
 from builds.tests.processes import processes_with
 
@@ -99,7 +99,23 @@ def test_machine_without_a_sign_of_life_hangs_until_the_timeout(pc: Machines) ->
     result = boot(pc("still here\r\n"), MARKER, timeout=2, using=TCG)
     assert result.verdict == Verdict.HUNG
     assert 2 <= result.seconds < 4
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 16  # it is booted twice
+    assert "The boot before this one" in result.reason
+
+
+def test_machine_that_hung_once_under_emulation_is_booted_again(pc: Machines) -> None:
+    boots = []
+
+    def answers(watched: Watched) -> None:
+        boots.append(watched)
+        if len(boots) == 1:
+            raise BootFailed(Verdict.HUNG, "Nobody answered.")
+
+    result = boot(pc(MARKER), MARKER, timeout=20, using=TCG, then=answers)
+
+    assert result.verdict == Verdict.PASSED
+    assert "The boot before this one, emulated as well, hung." in result.reason
+    assert len(boots) == 2
 
 
 def test_marker_is_plain_text_not_a_pattern(pc: Machines) -> None:

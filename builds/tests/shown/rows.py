@@ -91,7 +91,7 @@ def rows_in_every_state(now: datetime) -> dict[str, str]:
         "status": "/status/",
         "stats": "/stats/?channel=nixos-26.05",
         "composer": "/boot/",
-        "composer-wrong": "/boot/?channel=nixos-26.05&method=ipxe&hostname=no_name&addresses=nonsense",
+        "composer-wrong": "/boot/?channel=nixos-26.05&hostname=no_name&addresses=nonsense",
         "sign-in": "/accounts/login/",
         "not-found": "/channels/nowhere/",
     }
