@@ -94,7 +94,7 @@ def _netboot(wish: Wish, machine: Machine, fetch: Fetch) -> Trial:
     if not wish.portal.speaks_http:
         raise ValueError("iPXE can't load over HTTPS: leave --firmware out, and QEMU loads it")
     url = f"{wish.portal.url_for_guests}/{_script_path(wish)}"
-    loader = replace(machine, firmware=firmware, bootfile=url)
+    loader = replace(machine, firmware=firmware, bootfile=url, bios_on_serial=True)
     return Trial(loader, f"iPXE ({firmware}) loads {url}")
 
 
@@ -103,7 +103,8 @@ def _iso(wish: Wish, machine: Machine, iso: Path) -> Trial:
         raise ValueError("an ISO takes its kernel parameters from its own menu: no --append")
     is_pc = wish.release.system == System.X86_64
     firmware = wish.firmware or (Firmware.BIOS if is_pc else Firmware.UEFI)
-    return Trial(replace(machine, firmware=firmware, cdrom=iso), f"{iso.name} as a CD ({firmware})")
+    loader = replace(machine, firmware=firmware, cdrom=iso, bios_on_serial=True)
+    return Trial(loader, f"{iso.name} as a CD ({firmware})")
 
 
 def _kexec(wish: Wish, machine: Machine, file: RemoteFile, fetch: Fetch) -> Trial:
