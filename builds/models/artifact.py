@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
+from django.apps import apps
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery, Sum
+from django.db.models.functions import Coalesce
 
 from builds.choices import Role, Variant
 from builds.models.build import Build
@@ -19,6 +21,12 @@ DIGEST = r"\A[0-9a-f]{64}\Z"
 
 class ArtifactQuerySet(models.QuerySet["Artifact"]):
     """Artifacts by what one wants of them."""
+
+    def with_downloads(self) -> ArtifactQuerySet:
+        """Each with `downloads`: how often it was fetched."""
+        counts = apps.get_model("builds", "DownloadCount").objects.filter(artifact=OuterRef("pk"))
+        sums = counts.order_by().values("artifact").annotate(n=Sum("count")).values("n")
+        return self.annotate(downloads=Coalesce(Subquery(sums), 0))
 
     def readable(self) -> ArtifactQuerySet:
         """Those of releases that were published once, with release and channel."""

@@ -44,13 +44,6 @@ class DownloadCountQuerySet(models.QuerySet["DownloadCount"]):
             with connection.cursor() as cursor:
                 cursor.executemany(_ADD, rows)
 
-    def of_release(self, release: Release) -> dict[int, int]:
-        """The downloads of each artifact of a release, by its primary key."""
-        sums = (
-            self.filter(artifact__release=release).values_list("artifact").annotate(n=Sum("count"))
-        )
-        return dict(sums.order_by())
-
     def of(self, channel_id: int, system: str) -> DownloadCountQuerySet:
         """Those of a channel's releases for one system."""
         return self.filter(artifact__release__channel=channel_id, artifact__release__system=system)

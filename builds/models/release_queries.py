@@ -94,7 +94,8 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
 
     def with_contents(self) -> ReleaseQuerySet:
         """With channel, artifacts, builds and checks, for pages that name no artifact's build."""
-        return self.with_progress().prefetch_related("artifacts")
+        files = apps.get_model("builds", "Artifact").objects.with_downloads()
+        return self.with_progress().prefetch_related(Prefetch("artifacts", files))
 
     def counts_by_system(self) -> dict[str, int]:
         """How many there are on each system."""

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from builds.boot.addresses import base_url, immutable_url, paper_url
 from builds.boot.commands import BootCommand, boot_commands
-from builds.models import Artifact, Build, Damage, DownloadCount, Release
+from builds.models import Artifact, Build, Damage, Release
 from builds.pipeline import Line, documents, publication, source_url
 from builds.web import states
 from builds.web.build_page import StageStep, stage_steps
@@ -116,13 +116,12 @@ def release_page(
 
 def _files(release: Release, damages: Iterable[Damage], base: str) -> tuple[FileRow, ...]:
     wrong = {damage.name: damage.what for damage in damages}
-    counts = DownloadCount.objects.of_release(release)
     rows = []
     for artifact in release.artifacts.all():
         damage = wrong.get(artifact.name, "")
         is_readable = release.is_published and not damage
         url = immutable_url(base, artifact) if is_readable else ""
-        rows.append(FileRow(artifact, url, damage, counts.get(artifact.pk, 0)))
+        rows.append(FileRow(artifact, url, damage, getattr(artifact, "downloads", 0)))
     return tuple(rows)
 
 

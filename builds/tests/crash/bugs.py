@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 
 from builds.builders.base import Product
 from builds.choices import BuildStatus, ReleaseStatus, Stage, Verdict
-from builds.models import Artifact, Build, Check, Head, Release
+from builds.models import Actor, Artifact, Build, Check, Head, Release
 from builds.models.lease import Leased, lease_end
 from builds.points import point
 from builds.storage import AlreadyStored, BucketStorage, FolderStorage, Stored, artifacts
@@ -121,8 +121,8 @@ def plan_in_two_steps() -> None:
 def publish_in_two_steps() -> None:
     """Say that a release is published, and move the head in a transaction of its own."""
 
-    def publish(self: Release, *, at: datetime) -> bool:
-        changed = self._change(
+    def publish(release: Release, _by: Actor, at: datetime) -> bool:
+        changed = release._change(
             models.Q(status=ReleaseStatus.DRAFT),
             status=ReleaseStatus.PUBLISHED,
             published_at=at,
@@ -130,10 +130,10 @@ def publish_in_two_steps() -> None:
         )
         point("publish: status set")
         if changed:
-            Head.objects.move(self, at=at)
+            Head.objects.move(release, at=at)
         return changed
 
-    Release.publish = publish  # type: ignore[method-assign]
+    module("publish")._publish = publish
 
 
 def publish_before_the_papers() -> None:
@@ -237,10 +237,10 @@ def settle_by_moving() -> None:
 def take_an_error_for_an_end() -> None:
     """Take a storage that answers with an error for one in which nothing lies."""
 
-    def conclude(self: Check, reason: str) -> None:
+    def conclude(self: Check, reason: str, **_: object) -> None:
         self.conclude(Verdict.HUNG, reason, seconds=0, accelerator="", console="")
 
-    Check.put_back = conclude  # type: ignore[method-assign]
+    Check.miss = conclude  # type: ignore[method-assign]
 
 
 BY_NAME = {

@@ -348,7 +348,7 @@ def test_admin_keeps_a_release_for_good_and_lets_it_go_again(client: Client) -> 
     said = client.post(url, {"reason": "A customer boots it."}, follow=True)
 
     assert "demo 1.0 x86_64-linux is kept for good." in text_of(said)
-    assert "Kept for good by ann: A customer boots it." in text_of(said)
+    assert "Kept for good (ann): A customer boots it." in text_of(said)
     assert b'"kept":"A customer boots it."' in (
         artifacts().read(channel_key("demo", "releases.json")) or b""
     )
