@@ -23,10 +23,10 @@ class ArtifactQuerySet(models.QuerySet["Artifact"]):
     """Artifacts by what one wants of them."""
 
     def with_downloads(self) -> ArtifactQuerySet:
-        """Each with `downloads`: how often it was fetched."""
+        """Each with `download_count`: how often it was fetched."""
         counts = apps.get_model("builds", "DownloadCount").objects.filter(artifact=OuterRef("pk"))
         sums = counts.order_by().values("artifact").annotate(n=Sum("count")).values("n")
-        return self.annotate(downloads=Coalesce(Subquery(sums), 0))
+        return self.annotate(download_count=Coalesce(Subquery(sums), 0))
 
     def readable(self) -> ArtifactQuerySet:
         """Those of releases that were published once, with release and channel."""

@@ -12,7 +12,6 @@ from django.db.models.functions import TruncWeek
 
 from builds.choices import Role
 from builds.models.artifact import Artifact
-from builds.models.release import Release
 from builds.tally import Count, Counts
 
 AT_ONCE = 1000

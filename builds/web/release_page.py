@@ -121,7 +121,7 @@ def _files(release: Release, damages: Iterable[Damage], base: str) -> tuple[File
         damage = wrong.get(artifact.name, "")
         is_readable = release.is_published and not damage
         url = immutable_url(base, artifact) if is_readable else ""
-        rows.append(FileRow(artifact, url, damage, getattr(artifact, "downloads", 0)))
+        rows.append(FileRow(artifact, url, damage, getattr(artifact, "download_count", 0)))
     return tuple(rows)
 
 
