@@ -56,7 +56,7 @@ def test_script_loads_the_archive_and_one_release(release: Release) -> None:
     ]
 
 
-def test_address_for_any_card_goes_with_the_card_that_iPXE_boots_from(release: Release) -> None:  # noqa: N802
+def test_address_for_any_card_goes_with_the_card_that_ipxe_boots_from(release: Release) -> None:
     line = "BOOTIF=01-${netX/mac:hexhyp}"
     assert line in script_of(release, options(addresses="192.0.2.5/24"))
     named = options(addresses="192.0.2.5/24", card="52:54:00:12:34:56")
