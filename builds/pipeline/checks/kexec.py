@@ -52,7 +52,7 @@ def _as_said(twin: Check) -> BootResult:
     return BootResult(
         verdict=Verdict.PASSED,
         seconds=0,
-        accelerator="",
+        accelerator=twin.accelerator,
         reason=f"The same bytes passed {twin.name}.",
         console="",
         memory=twin.memory,

@@ -41,6 +41,10 @@ def slow_channel(data_dir: Path, tmp_path: Path) -> None:
     text = CATALOGUE.format(ref=flake.ref, attribute=attribute("{variant}"), system=SYSTEM)
     catalogue.write_text(text)
     manage(data_dir, "loadcatalog", str(catalogue))
+    # Loading completes the checks of every channel, and these images boot nothing.
+    with sqlite3.connect(data_dir / "portal.sqlite3") as database:
+        database.execute("UPDATE builds_channel SET checks = '[]' WHERE name = 'slow'")
+    database.close()
 
 
 def manage(data_dir: Path, *words: str) -> None:
