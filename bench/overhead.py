@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,18 @@ from builds.tests.builders.flakes import NETBOOT, Flake, attribute
 from builds.tests.factories import BuildFactory
 
 PLAIN = 'echo "  CC      drivers/gpu/drm/amd/display/dc/line-$i.o"'
+# Between two lines a counting loop, the work that they tell of; a program of its own on each core.
+BUSY = """
+busy() {
+  i=0
+  while [ $i -lt %(lines)d ]; do
+    i=$((i+1)); %(line)s
+    k=0; while [ $k -lt 80 ]; do k=$((k+1)); done
+  done
+}
+%(starts)s
+wait
+"""
 COLOURED = """printf '\\033[32mgcc\\033[0m\\t-D"X" -c display/dc/line-%s.o\\n' $i"""
 
 
@@ -54,6 +67,21 @@ def long_log(folder: Path, rounds: int, lines: int, line: str = PLAIN) -> list[R
     rows.append(Row(f"{kind}lines a second through the log", *told(rate, "{:,.0f}".format)))
     rows.append(Row("  packing it afterwards", f"{ways.pack():.2f} s of CPU", ""))
     return rows
+
+
+def busy_log(folder: Path, rounds: int, lines: int) -> list[Row]:
+    """As many lines from programs that work as well, one on each core, as a compilation does."""
+    cores = os.cpu_count() or 1
+    starts = "busy & " * cores
+    script = BUSY % {"lines": -(-lines // cores), "line": PLAIN, "starts": starts}
+    costs = in_turns(Ways(folder, f"{script}\n{NETBOOT}", least_lines=lines).both(), rounds)
+    bare, ours = costs["nix build -L"], costs["the portal"]
+    wall = ratios([cost.wall for cost in ours], [cost.wall for cost in bare])
+    rate, _ = told([lines / cost.wall for cost in bare], "{:,.0f}".format)
+    said = (
+        f"{lines:,} lines, {rate} a second from work on every core: the portal over `nix build -L`"
+    )
+    return [Row(said, *told(wall, percent), "< +5%", verdict(wall, 1.05))]
 
 
 class Ways:

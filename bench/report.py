@@ -17,7 +17,8 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 BEGIN, END = "<!-- made by `make bench` -->", "<!-- end -->"
 TITLES = {
     "small": "A small image",
-    "log": "1,000,000 lines of log",
+    "busy": "1,000,000 lines of a build that works",
+    "log": "1,000,000 lines of a build that only prints",
     "colours": "250,000 lines with colours, quotes and tabs",
     "first": "From a wish to the first line",
     "reading": "Reading a log of 1,000,000 lines",
@@ -64,6 +65,7 @@ def measure(report: Report, wanted: list[str], folder: Path, *, is_quick: bool) 
     lines = 100_000 if is_quick else 1_000_000
     parts: dict[str, Callable[[], list[Row]]] = {
         "small": lambda: overhead.small(folder, few),
+        "busy": lambda: overhead.busy_log(folder, 3, lines),
         "log": lambda: overhead.long_log(folder, 3 if is_quick else 4, lines),
         "colours": lambda: overhead.long_log(folder, 3, lines // 4, overhead.COLOURED),
         "first": lambda: first_line.first_line(folder, few),

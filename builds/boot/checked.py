@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from django.utils.translation import gettext
+
 from builds.boot.ssh_keys import NotAKey, public_key
 from builds.choices import Console
 
@@ -38,17 +40,20 @@ def keys(text: str) -> tuple[str, ...]:
         try:
             read.append(public_key(line))
         except NotAKey as wrong:
-            raise ValueError(f"line {number}: {wrong}") from None
-    return _few(read, KEY_LIMIT, "keys")
+            raise ValueError(
+                gettext("line {number}: {wrong}").format(number=number, wrong=wrong)
+            ) from None
+    return _few(read, KEY_LIMIT)
 
 
 def hostname(text: str) -> str:
     """A name of RFC 1123, in small letters."""
     name = text.strip().lower()
     if name and (len(name) > HOSTNAME_LIMIT or not all(map(_LABEL.fullmatch, name.split(".")))):
-        raise ValueError(
-            f"{_shown(name)} is no hostname: letters, digits and inner hyphens, "
-            f"{HOSTNAME_LIMIT} at most"
+        raise _wrong(
+            gettext("{word} is no hostname: letters, digits and inner hyphens, {limit} at most"),
+            name,
+            limit=HOSTNAME_LIMIT,
         )
     return name
 
@@ -57,55 +62,57 @@ def card(text: str) -> str:
     """A card's address, as six pairs of hex with colons."""
     address = text.strip().lower().replace("-", ":")
     if address and not _CARD.fullmatch(address):
-        raise ValueError(f"{_shown(address)} is no card's address such as 52:54:00:12:34:56")
+        raise _wrong(gettext("{word} is no card's address such as 52:54:00:12:34:56"), address)
     return address
 
 
 def interfaces(text: str) -> tuple[Interface, ...]:
     """Addresses with the length of their network."""
-    return _few(_each(text, _interface), ADDRESS_LIMIT, "addresses")
+    return _few(_each(text, _interface), ADDRESS_LIMIT)
 
 
 def gateways(text: str) -> tuple[Address, ...]:
     """At most one gateway of each family."""
-    read = _few(_each(text, _address), 2, "gateways")
+    read = _few(_each(text, _address), 2)
     if len({gateway.version for gateway in read}) < len(read):
-        raise ValueError("there can be one gateway for IPv4 and one for IPv6")
+        raise ValueError(gettext("there can be one gateway for IPv4 and one for IPv6"))
     return read
 
 
 def nameservers(text: str) -> tuple[Address, ...]:
     """Addresses of name servers."""
-    return _few(_each(text, _address), NAMESERVER_LIMIT, "name servers")
+    return _few(_each(text, _address), NAMESERVER_LIMIT)
 
 
 def consoles(text: str) -> tuple[Console, ...]:
     """Consoles of the closed set, the last one for the init system."""
-    return _few(_each(text, _console), len(Console), "consoles")
+    return _few(_each(text, _console), len(Console))
 
 
 def kernel_params(text: str) -> tuple[str, ...]:
     """Words for the kernel's command line, of letters that nothing on the way gives a meaning."""
     read = tuple(_each(text, _param))
     if len(" ".join(read)) > PARAMS_LIMIT:
-        raise ValueError(f"they are longer than {PARAMS_LIMIT} letters together")
+        raise ValueError(
+            gettext("they are longer than {limit} letters together").format(limit=PARAMS_LIMIT)
+        )
     return read
 
 
 def _interface(word: str) -> Interface:
     if "/" not in word:
-        raise ValueError(f"{_shown(word)} lacks the length of its network, as in 192.0.2.5/24")
+        raise _wrong(gettext("{word} lacks the length of its network, as in 192.0.2.5/24"), word)
     try:
         read = ipaddress.ip_interface(word)
     except ValueError:
-        raise ValueError(f"{_shown(word)} is no address such as 192.0.2.5/24") from None
+        raise _wrong(gettext("{word} is no address such as 192.0.2.5/24"), word) from None
     _check_usable(read.ip, word)
     lonely = read.network.num_addresses <= 2  # noqa: PLR2004 - RFC 3021, and single addresses
     ends = {read.network.network_address}
     if read.version == 4:  # noqa: PLR2004
         ends.add(read.network.broadcast_address)
     if not lonely and read.ip in ends:
-        raise ValueError(f"{_shown(word)} names the network, not an address in it")
+        raise _wrong(gettext("{word} names the network, not an address in it"), word)
     return read
 
 
@@ -113,7 +120,7 @@ def _address(word: str) -> Address:
     try:
         read = ipaddress.ip_address(word)
     except ValueError:
-        raise ValueError(f"{_shown(word)} is no address") from None
+        raise _wrong(gettext("{word} is no address"), word) from None
     _check_usable(read, word)
     return read
 
@@ -121,9 +128,9 @@ def _address(word: str) -> Address:
 def _check_usable(address: Address, word: str) -> None:
     # ipaddress keeps it, whatever its letters are.
     if "%" in word:
-        raise ValueError(f"{_shown(word)}: leave out what follows the %; the card is a field")
+        raise _wrong(gettext("{word}: leave out what follows the %; the card is a field"), word)
     if address.is_multicast or address.is_unspecified or address.is_loopback:
-        raise ValueError(f"{_shown(word)} is no address of a machine in a network")
+        raise _wrong(gettext("{word} is no address of a machine in a network"), word)
 
 
 def _console(word: str) -> Console:
@@ -131,14 +138,16 @@ def _console(word: str) -> Console:
         return Console(word)
     except ValueError:
         known = ", ".join(Console.values)
-        raise ValueError(f"{_shown(word)} is no console; known are {known}") from None
+        raise _wrong(
+            gettext("{word} is no console; known are {known}"), word, known=known
+        ) from None
 
 
 def _param(word: str) -> str:
     if not _PARAM.fullmatch(word):
-        raise ValueError(f"{_shown(word)}: a parameter has letters, digits and _.,:=/@+%~- only")
+        raise _wrong(gettext("{word}: a parameter has letters, digits and _.,:=/@+%~- only"), word)
     if word.partition("=")[0].lower() in _TAKEN:
-        raise ValueError(f"{_shown(word)}: the boot script sets this itself")
+        raise _wrong(gettext("{word}: the boot script sets this itself"), word)
     return word
 
 
@@ -146,12 +155,20 @@ def _each(text: str, read: Callable[[str], Read]) -> Iterable[Read]:
     return (read(word) for word in text.split())
 
 
-def _few(read: Iterable[Read], limit: int, what: str) -> tuple[Read, ...]:
+def _few(read: Iterable[Read], limit: int) -> tuple[Read, ...]:
     """Without what is there twice; in the order of the first."""
     found = tuple(dict.fromkeys(read))
     if len(found) > limit:
-        raise ValueError(f"there are {len(found)} {what}, and {limit} at most can be given")
+        raise ValueError(
+            gettext("there are {count}, and {limit} at most can be given").format(
+                count=len(found), limit=limit
+            )
+        )
     return found
+
+
+def _wrong(said: str, word: str, **known: object) -> ValueError:
+    return ValueError(said.format(word=_shown(word), **known))
 
 
 def _shown(word: str) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from django.utils.translation import gettext, gettext_noop
+
 from builds.boot import checked
 from builds.boot.checked import Address, Interface
 from builds.choices import Console
@@ -64,7 +66,9 @@ class BootOptions:
             except ValueError as wrong:
                 errors[name] = str(wrong)
         if not texts.keys() <= _READERS.keys():
-            errors[""] = f"There are unknown options; known are {', '.join(_READERS)}"
+            errors[""] = gettext("There are unknown options; known are {known}").format(
+                known=", ".join(_READERS)
+            )
         if errors:
             raise BadOptions(errors)
         return cls(**values).checked()
@@ -76,14 +80,14 @@ class BootOptions:
         Raises BadOptions.
         """
         if len(segment) > SEGMENT_LIMIT or not _SEGMENT.fullmatch(segment):
-            raise BadOptions({"": f"The address holds no boot options: {_HOW}"})
+            raise BadOptions({"": gettext(_NO_OPTIONS)})
         try:
             data = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
             texts = json.loads(data)
         except (ValueError, RecursionError):
-            raise BadOptions({"": f"The address holds no boot options: {_HOW}"}) from None
+            raise BadOptions({"": gettext(_NO_OPTIONS)}) from None
         if not isinstance(texts, dict) or not all(isinstance(t, str) for t in texts.values()):
-            raise BadOptions({"": f"The boot options are not all texts: {_HOW}"})
+            raise BadOptions({"": gettext(_NOT_TEXTS)})
         return cls.parse(texts)
 
     @property
@@ -115,13 +119,22 @@ class BootOptions:
         """
         errors = dict(_disagreements(self))
         if not errors and len(self.segment) > SEGMENT_LIMIT:
-            errors[""] = "All of this is too much for one address: hand over fewer or shorter keys"
+            errors[""] = gettext(
+                "All of this is too much for one address: hand over fewer or shorter keys"
+            )
         if errors:
             raise BadOptions(errors)
         return self
 
 
-_HOW = "it has to be base64url of a JSON object, as the portal's own page writes it"
+_NO_OPTIONS = gettext_noop(
+    "The address holds no boot options: it has to be base64url of a JSON object, as the portal's "
+    "own page writes it"
+)
+_NOT_TEXTS = gettext_noop(
+    "The boot options are not all texts: it has to be base64url of a JSON object, as the portal's "
+    "own page writes it"
+)
 
 _READERS: dict[str, Callable[[str], object]] = {
     "keys": checked.keys,
@@ -146,9 +159,12 @@ def _disagreements(options: BootOptions) -> list[tuple[str, str]]:
     families = {address.version for address in options.addresses}
     for gateway in options.gateways:
         if gateway.version not in families:
-            errors.append(("gateways", f"{gateway} needs an address of IPv{gateway.version}"))
+            said = gettext("{gateway} needs an address of IPv{version}")
+            said = said.format(gateway=gateway, version=gateway.version)
+            errors.append(("gateways", said))
         if any(gateway == address.ip for address in options.addresses):
-            errors.append(("gateways", f"{gateway} is the machine's own address"))
+            said = gettext("{gateway} is the machine's own address").format(gateway=gateway)
+            errors.append(("gateways", said))
     if options.card and not options.addresses:
-        errors.append(("card", "it says nothing without an address for that card"))
+        errors.append(("card", gettext("it says nothing without an address for that card")))
     return errors

@@ -6,6 +6,8 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 
+from django.utils.translation import gettext
+
 COMMENT_LIMIT = 100
 _RSA_BITS = range(2048, 16385)
 
@@ -22,11 +24,14 @@ def public_key(line: str) -> str:
     Options in front of the key are refused. Raises NotAKey.
     """
     if "PRIVATE KEY" in line:
-        raise NotAKey("this is a private key, which nobody else may see: paste the .pub file")
+        raise NotAKey(
+            gettext("this is a private key, which nobody else may see: paste the .pub file")
+        )
     kind, _, rest = line.strip(" \t").partition(" ")
     encoded, _, comment = rest.strip(" \t").partition(" ")
     if kind not in _KINDS:
-        raise NotAKey(f"it has to begin with its type, one of {', '.join(_KINDS)}")
+        said = gettext("it has to begin with its type, one of {kinds}")
+        raise NotAKey(said.format(kinds=", ".join(_KINDS)))
     _check(kind, _decoded(encoded))
     return " ".join(filter(None, (kind, encoded, _comment(comment))))
 
@@ -35,15 +40,15 @@ def _decoded(encoded: str) -> bytes:
     try:
         return base64.b64decode(encoded.encode("ascii"), validate=True)
     except (binascii.Error, UnicodeEncodeError):
-        raise NotAKey("its second word is not base64: was it cut, or wrapped?") from None
+        raise NotAKey(gettext("its second word is not base64: was it cut, or wrapped?")) from None
 
 
 def _check(kind: str, blob: bytes) -> None:
     parts = _parts(blob)
     if not parts or parts[0] != kind.encode():
-        raise NotAKey(f"its content is no {kind} key: was it cut?")
+        raise NotAKey(gettext("its content is no {kind} key: was it cut?").format(kind=kind))
     if not _KINDS[kind](parts[1:]):
-        raise NotAKey(f"its content is no usable {kind} key")
+        raise NotAKey(gettext("its content is no usable {kind} key").format(kind=kind))
 
 
 def _parts(blob: bytes) -> list[bytes]:
@@ -52,7 +57,7 @@ def _parts(blob: bytes) -> list[bytes]:
     while blob:
         length = int.from_bytes(blob[:4], "big")
         if len(blob) < 4 + length:
-            raise NotAKey("it ends too early: was it cut?")
+            raise NotAKey(gettext("it ends too early: was it cut?"))
         parts.append(blob[4 : 4 + length])
         blob = blob[4 + length :]
     return parts
@@ -61,7 +66,8 @@ def _parts(blob: bytes) -> list[bytes]:
 def _comment(text: str) -> str:
     comment = text.strip(" \t")
     if len(comment) > COMMENT_LIMIT or not comment.isprintable():
-        raise NotAKey(f"its comment has to be printable, and of {COMMENT_LIMIT} letters at most")
+        said = gettext("its comment has to be printable, and of {limit} letters at most")
+        raise NotAKey(said.format(limit=COMMENT_LIMIT))
     return comment
 
 

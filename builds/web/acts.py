@@ -8,6 +8,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods
 
 from builds import pipeline, tasks
@@ -36,9 +37,10 @@ def trigger(request: HttpRequest, channel: str) -> HttpResponse:
 
     def do(reason: str) -> Done:
         drafts = rebuild(row, systems, by=request.user)
-        names = " and ".join(draft.system for draft in drafts)
+        names = questions.both([draft.system for draft in drafts])
         page = drafts[0] if len(drafts) == 1 else row
-        return Done(f"{row} is being built for {names}.", page.get_absolute_url())
+        said = gettext("{channel} is being built for {systems}.")
+        return Done(said.format(channel=row, systems=names), page.get_absolute_url())
 
     return ask(request, questions.trigger(row, systems, wanted), do)
 
@@ -51,8 +53,8 @@ def cancel_build(request: HttpRequest, pk: int) -> HttpResponse:
 
     def do(reason: str) -> Done:
         pipeline.cancel(build, reason or CANCELLED, by=_user(request), at=timezone.now())
-        said = f"Build {build.pk} is cancelled, and its release with it."
-        return Done(said, build.get_absolute_url())
+        said = gettext("Build {number} is cancelled, and its release with it.")
+        return Done(said.format(number=build.pk), build.get_absolute_url())
 
     return ask(request, questions.cancel(build), do)
 
@@ -65,7 +67,7 @@ def cancel_release(request: HttpRequest, pk: int) -> HttpResponse:
 
     def do(reason: str) -> Done:
         pipeline.cancel(release, reason or CANCELLED, by=_user(request), at=timezone.now())
-        return Done(f"{release} is cancelled.", release.get_absolute_url())
+        return _done(gettext("{release} is cancelled."), release)
 
     return ask(request, questions.cancel(release), do)
 
@@ -93,7 +95,7 @@ def publish(request: HttpRequest, pk: int) -> HttpResponse:
     def do(reason: str) -> Done:
         pipeline.publish_now(release, by=_user(request), at=timezone.now())
         tasks.tell()
-        return Done(f"{release} is published.", release.get_absolute_url())
+        return _done(gettext("{release} is published."), release)
 
     return ask(request, questions.publish(release), do)
 
@@ -107,7 +109,7 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     def do(reason: str) -> Done:
         pipeline.withdraw(release, reason, by=_user(request), at=timezone.now())
         tasks.tell()
-        return Done(f"{release} is withdrawn.", release.get_absolute_url())
+        return _done(gettext("{release} is withdrawn."), release)
 
     return ask(request, questions.withdraw(release), do)
 
@@ -120,7 +122,7 @@ def roll_back(request: HttpRequest, pk: int) -> HttpResponse:
 
     def do(reason: str) -> Done:
         pipeline.roll_back(release, reason, by=_user(request), at=timezone.now())
-        return Done(f"{release} is the latest again.", release.get_absolute_url())
+        return _done(gettext("{release} is the latest again."), release)
 
     return ask(request, questions.roll_back(release), do)
 
@@ -133,7 +135,7 @@ def keep(request: HttpRequest, pk: int) -> HttpResponse:
 
     def do(reason: str) -> Done:
         pipeline.keep(release, reason, by=_user(request), at=timezone.now())
-        return Done(f"{release} is kept for good.", release.get_absolute_url())
+        return _done(gettext("{release} is kept for good."), release)
 
     return ask(request, questions.keep(release), do)
 
@@ -146,7 +148,7 @@ def stop_keeping(request: HttpRequest, pk: int) -> HttpResponse:
 
     def do(reason: str) -> Done:
         pipeline.stop_keeping(release, reason, by=_user(request), at=timezone.now())
-        return Done(f"{release} is no longer kept for good.", release.get_absolute_url())
+        return _done(gettext("{release} is no longer kept for good."), release)
 
     return ask(request, questions.stop_keeping(release), do)
 
@@ -166,9 +168,13 @@ def _retry(request: HttpRequest, row: Build | Release) -> HttpResponse:
     def do(reason: str) -> Done:
         release = pipeline.retry(row, by=_user(request), at=timezone.now())
         tasks.move_on(release)
-        return Done(f"What failed of {release} is tried again.", release.get_absolute_url())
+        return _done(gettext("What failed of {release} is tried again."), release)
 
     return ask(request, questions.retry(row), do)
+
+
+def _done(said: str, release: Release) -> Done:
+    return Done(said.format(release=release), release.get_absolute_url())
 
 
 def _release(pk: int) -> Release:

@@ -10,6 +10,8 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from builds.models import NotAllowed
 
@@ -51,7 +53,7 @@ class ReasonForm(forms.Form):
     """Why something is done."""
 
     reason = forms.CharField(
-        max_length=500, strip=True, widget=forms.Textarea(attrs={"rows": 3}), label="Reason"
+        max_length=500, strip=True, widget=forms.Textarea(attrs={"rows": 3}), label=_("Reason")
     )
 
 
@@ -85,6 +87,8 @@ def _form(request: HttpRequest, question: Question) -> forms.Form:
     field = form.fields["reason"]
     field.required = question.why is Why.WANTED
     field.help_text = (
-        "Everybody can read it." if question.public else "It is kept in the audit trail."
+        gettext("Everybody can read it.")
+        if question.public
+        else gettext("It is kept in the audit trail.")
     )
     return form

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from django_stubs_ext import StrPromise
 
 from builds import pipeline
 from builds.choices import Act
@@ -23,14 +26,19 @@ class Offer:
     refusal: str = ""
 
 
-ON_RELEASE: tuple[tuple[Act, str, str, Callable[[Release], str]], ...] = (
-    (Act.PUBLISH, "Publish", "release-publish", pipeline.refusal_to_publish),
-    (Act.RETRY, "Retry what failed", "release-retry", pipeline.refusal_to_retry),
-    (Act.CANCEL, "Cancel this release", "release-cancel", pipeline.refusal_to_cancel),
-    (Act.ROLL_BACK, "Make it the latest again", "release-rollback", pipeline.refusal_to_roll_back),
-    (Act.KEEP, "Keep it for good", "release-keep", pipeline.refusal_to_keep),
-    (Act.STOP_KEEPING, "Stop keeping it", "release-unkeep", pipeline.refusal_to_stop_keeping),
-    (Act.WITHDRAW, "Withdraw", "release-withdraw", pipeline.refusal_to_withdraw),
+ON_RELEASE: tuple[tuple[Act, StrPromise, str, Callable[[Release], str]], ...] = (
+    (Act.PUBLISH, _("Publish"), "release-publish", pipeline.refusal_to_publish),
+    (Act.RETRY, _("Retry what failed"), "release-retry", pipeline.refusal_to_retry),
+    (Act.CANCEL, _("Cancel this release"), "release-cancel", pipeline.refusal_to_cancel),
+    (
+        Act.ROLL_BACK,
+        _("Make it the latest again"),
+        "release-rollback",
+        pipeline.refusal_to_roll_back,
+    ),
+    (Act.KEEP, _("Keep it for good"), "release-keep", pipeline.refusal_to_keep),
+    (Act.STOP_KEEPING, _("Stop keeping it"), "release-unkeep", pipeline.refusal_to_stop_keeping),
+    (Act.WITHDRAW, _("Withdraw"), "release-withdraw", pipeline.refusal_to_withdraw),
 )
 
 
@@ -50,14 +58,18 @@ def _on_channel(channel: Channel, allowed: frozenset[Act]) -> list[Offer]:
     url = reverse("trigger", args=[channel.name])
     systems = channel.systems()
     if not systems:
-        return [Offer("Build now", url, f"{channel} has no targets: nothing is built of it.")]
-    each = [Offer(f"Build {system} now", f"{url}?system={system}") for system in systems]
-    return [Offer("Build all now", url), *each] if len(systems) > 1 else each
+        none = gettext("{channel} has no targets: nothing is built of it.")
+        return [Offer(gettext("Build now"), url, none.format(channel=channel))]
+    each = [
+        Offer(gettext("Build {system} now").format(system=system), f"{url}?system={system}")
+        for system in systems
+    ]
+    return [Offer(gettext("Build all now"), url), *each] if len(systems) > 1 else each
 
 
 def _on_release(release: Release, allowed: frozenset[Act]) -> list[Offer]:
     return [
-        Offer(label, reverse(url, args=[release.pk]), refusal(release))
+        Offer(str(label), reverse(url, args=[release.pk]), refusal(release))
         for act, label, url, refusal in ON_RELEASE
         if act in allowed
     ]
@@ -68,9 +80,10 @@ def _on_build(build: Build, allowed: frozenset[Act]) -> list[Offer]:
     if Act.CANCEL in allowed:
         refusal = pipeline.refusal_to_cancel(build)
         if not refusal and build.cancel_requested_at is not None:
-            refusal = "It was asked to stop, and is stopping."
-        found.append(Offer("Cancel this build", reverse("build-cancel", args=[build.pk]), refusal))
+            refusal = gettext("It was asked to stop, and is stopping.")
+        label = gettext("Cancel this build")
+        found.append(Offer(label, reverse("build-cancel", args=[build.pk]), refusal))
     if Act.RETRY in allowed:
         refusal = pipeline.refusal_to_retry(build)
-        found.append(Offer("Retry", reverse("build-retry", args=[build.pk]), refusal))
+        found.append(Offer(gettext("Retry"), reverse("build-retry", args=[build.pk]), refusal))
     return found
