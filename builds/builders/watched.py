@@ -18,9 +18,11 @@ from builds.builders.base import BuildCancelled, BuildTimedOut, CancelSignal
 _ASK_EVERY = 0.2
 _CHUNK = 256 * 1024
 # Whoever reads a pipe the moment that something comes is woken for every line, and the writer
-# pays for each waking too. Where little came, more may gather before the next look.
+# pays for each waking too. More may gather before the next look: little where little came, which
+# somebody waits to see, and more where a log flows; the pipe holds what comes meanwhile.
 _GATHER = 0.02
-_LITTLE = 32 * 1024
+_GATHER_FLOW = 0.05
+_LITTLE = 8 * 1024
 _PIPE_SIZE = 1024 * 1024
 _RAW_LINE_LIMIT = 1024 * 1024
 _OUTPUT_LIMIT = 64 * 1024 * 1024
@@ -193,8 +195,8 @@ def _follow(process: subprocess.Popen[bytes], streams: _Streams, watch: Watch) -
         ended = _has_ended(process, wait=0 if streams.open else _ASK_EVERY)
         if came := streams.read(0 if ended else _ASK_EVERY):
             heard = time.monotonic()
-            if came < _LITTLE and not ended:
-                time.sleep(_GATHER)
+            if came < _CHUNK and not ended:
+                time.sleep(_GATHER if came < _LITTLE else _GATHER_FLOW)
         elif ended:
             return
         if time.monotonic() - asked >= _ASK_EVERY:
