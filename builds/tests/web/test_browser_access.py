@@ -144,7 +144,7 @@ def test_chosen_command_is_remembered_for_the_next_visit(
 
 
 def headings(page: Page) -> list[str]:
-    return page.locator("h1, h2").all_inner_texts()
+    return page.locator("h1:visible, h2:visible").all_inner_texts()
 
 
 WHERE = "document.activeElement.innerText || document.activeElement.getAttribute('aria-label')"
