@@ -106,7 +106,7 @@ def queue_is_full(length: int, most: int, retry_after: int) -> Refused:
 
 def wrong_state(why: str, state: str) -> Refused:
     """409 where a row, as it stands, does not allow it."""
-    return Refused(409, "Not possible now", why, state=state)
+    return Refused(409, "Not possible now", why, **({"state": state} if state else {}))
 
 
 def not_understood(field: str, why: str) -> Refused:
