@@ -115,7 +115,7 @@ def test_token_is_never_in_a_log(
         with connection.cursor() as cursor:
             cursor.execute("DROP TABLE builds_answer")
     settings.DEBUG = True  # where most is said
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, "django.request"):
         answer = Client(raise_request_exception=False).post(
             f"{API}releases/" + (f"?access_token={text}" if kind == "address" else ""),
             '{"channel": "demo"}',
