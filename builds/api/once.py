@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from builds.api.authorization import identified, rate_headers
-from builds.api.refusals import Refused
+from builds.api.refusals import Problem
 from builds.models import Answer, OtherRequest, Reply
 
 HEADER = "Idempotency-Key"
@@ -60,7 +60,7 @@ def _key(given: str) -> str:
     if _BARE.fullmatch(given.strip()):
         return given.strip()
     detail = f"{HEADER} wants 1 to 255 letters, digits and signs of ASCII, best in quotes."
-    raise Refused(400, f"{HEADER} not understood", detail)
+    raise Problem(400, detail)
 
 
 def _digest(request: HttpRequest) -> str:
@@ -70,6 +70,6 @@ def _digest(request: HttpRequest) -> str:
     return hashlib.sha256(asked.encode()).hexdigest()
 
 
-def _other_request() -> Refused:
+def _other_request() -> Problem:
     detail = f"This {HEADER} came with another request before; take a new one for each request."
-    return Refused(422, f"{HEADER} used before", detail)
+    return Problem(422, detail)

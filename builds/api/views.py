@@ -9,8 +9,7 @@ from ninja import NinjaAPI
 from ninja.errors import ValidationError
 
 from builds.api import acts, logs
-from builds.api.authorization import rate_headers
-from builds.api.refusals import Refused
+from builds.api.refusals import Problem
 from builds.api.shapes import LatestShape, ProblemShape, latest_shape
 from builds.boot.addresses import base_url
 from builds.models import Channel, Head
@@ -65,13 +64,13 @@ def invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     return _problem("Invalid request", 422, json.dumps(error.errors))
 
 
-@api.exception_handler(Refused)
-def refused(request: HttpRequest, refusal: Refused) -> HttpResponse:
+@api.exception_handler(Problem)
+def refused(request: HttpRequest, refusal: Problem) -> HttpResponse:
     """What a program may not do, or not now, as a problem document."""
     said = {"type": refusal.type, "title": refusal.title, "status": refusal.status}
     body = json.dumps({**said, "detail": refusal.detail, **refusal.members})
     response = HttpResponse(body, content_type="application/problem+json", status=refusal.status)
-    for name, value in {**rate_headers(request), **refusal.headers}.items():
+    for name, value in refusal.headers.items():
         response[name] = value
     response["Cache-Control"] = "no-store"
     return response

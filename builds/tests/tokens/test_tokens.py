@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from builds import pipeline
 from builds.api.authorization import visible_to
-from builds.api.refusals import Refused
+from builds.api.refusals import Problem
 from builds.choices import Scope, Standing
 from builds.models import Actor, AuditEntry, Release, Token
 from builds.tests.factories import ReleaseFactory
@@ -150,7 +150,7 @@ def test_drafts_are_visible_to_those_who_may_see_them_and_to_nobody_else() -> No
     nobody = owner("nobody", None)
     assert seen(new_token(Scope.READ_DRAFTS, of=nobody)[1]) == {published.pk}
     for wrong, query in (("nip_wrong", ""), (everything, f"?access_token={everything}")):
-        with pytest.raises(Refused):
+        with pytest.raises(Problem):
             seen(wrong, query)
 
 
