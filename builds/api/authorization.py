@@ -15,7 +15,7 @@ from ninja.security.base import AuthBase
 
 from builds.access import MAY_READ_RELEASES, acts_allowed
 from builds.api import refusals
-from builds.api.refusals import Problem
+from builds.api.problems import Problem
 from builds.choices import Act, Scope
 from builds.limits import WINDOW, Taken, buckets
 from builds.models import NoToken, Token, holds_token

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from builds.api.authorization import identified, rate_headers
-from builds.api.refusals import Problem
+from builds.api.problems import Problem
 from builds.models import Answer, OtherRequest, Reply
 
 HEADER = "Idempotency-Key"

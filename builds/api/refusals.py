@@ -1,38 +1,12 @@
-"""What a program is refused, and why: errors that become problem documents."""
+"""What a program with a token is refused, and why."""
 
 from __future__ import annotations
 
-from http import HTTPStatus
-from typing import Any
+from builds.api.problems import Problem
 
 CHALLENGE = "WWW-Authenticate"
 REALM = 'Bearer realm="NixOS images"'
 QUOTA = "https://iana.org/assignments/http-problem-types#quota-exceeded"
-
-
-class Problem(Exception):
-    """What a request can't have: status, and in a sentence or two why and what to do instead.
-
-    `members` stand beside them in the document, `headers` go with the answer.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        detail: str,
-        *,
-        title: str = "",
-        type: str = "about:blank",  # noqa: A002 - RFC 9457's own word
-        headers: dict[str, str] | None = None,
-        **members: Any,
-    ) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
-        self.title = title or HTTPStatus(status).phrase
-        self.type = type
-        self.headers = headers or {}
-        self.members = members
 
 
 def no_token() -> Problem:

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from builds import pipeline
 from builds.api.authorization import visible_to
-from builds.api.refusals import Problem
+from builds.api.problems import Problem
 from builds.choices import Scope, Standing
 from builds.models import Actor, AuditEntry, Release, Token
 from builds.tests.factories import ReleaseFactory
