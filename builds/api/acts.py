@@ -254,4 +254,4 @@ def _reply(request: HttpRequest, build: Build) -> Reply:
 def _told(request: HttpRequest, release: Release) -> HttpResponse:
     base = base_url(request)
     location = release_url(release, base) if release.version and request.method == "POST" else ""
-    return answer(request, Reply(200, location, acted_release(release, base).model_dump_json()))
+    return answer(Reply(200, location, acted_release(release, base).model_dump_json()))

@@ -15,7 +15,6 @@ from ninja.security.base import AuthBase
 
 from builds.access import MAY_READ_RELEASES, acts_allowed
 from builds.api import refusals
-from builds.api.problems import Problem
 from builds.choices import Act, Scope
 from builds.limits import WINDOW, Taken, buckets
 from builds.models import NoToken, Token, holds_token
@@ -44,9 +43,9 @@ class Bearer(AuthBase):
         """The token; ninja keeps it as request.auth."""
         token = identified(request)
         if not token.has(self._scope):
-            raise _counted(request, refusals.missing_scope(self._scope, token.scopes))
+            raise refusals.missing_scope(self._scope, token.scopes)
         if self._act not in acts_allowed(token.owner):
-            raise _counted(request, refusals.owner_may_not(self._act.value))
+            raise refusals.owner_may_not(self._act.value)
         return token
 
 
@@ -60,9 +59,9 @@ class Reader(AuthBase):
         """The token; ninja keeps it as request.auth."""
         token = identified(request)
         if not Scope.reading_drafts() & set(token.scopes):
-            raise _counted(request, refusals.missing_scope(Scope.READ_DRAFTS, token.scopes))
+            raise refusals.missing_scope(Scope.READ_DRAFTS, token.scopes)
         if not token.owner.has_perm(MAY_READ_RELEASES):
-            raise _counted(request, refusals.owner_may_not("read drafts"))
+            raise refusals.owner_may_not("read drafts")
         return token
 
 
@@ -135,13 +134,7 @@ def _take(request: HttpRequest, token: Token) -> None:
     taken = buckets(settings.REDIS_URL).take(f"token:{token.pk}", settings.TOKEN_RATE)
     request.api_rate = taken  # type: ignore[attr-defined]
     if taken is not None and not taken.may:
-        raise _counted(request, refusals.too_often(taken.retry_after))
-
-
-def _counted(request: HttpRequest, problem: Problem) -> Problem:
-    """A refusal that says how much the token may still ask."""
-    problem.headers |= rate_headers(request)
-    return problem
+        raise refusals.too_often(taken.retry_after)
 
 
 def _refuse_in_address(request: HttpRequest) -> None:

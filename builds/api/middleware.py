@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
+from builds.api.authorization import rate_headers
 from builds.api.problems import CONTENT_TYPE, Problem, document
 
 BELOW = "/api/v1/"
@@ -34,6 +35,7 @@ class ApiMiddleware:
         response = _told_as_problem(request, asked, self._answer(request))
         if asked in READS:
             _open(request, response)
+        response.headers.update(rate_headers(request))
         return _without_body(response) if asked == "HEAD" else response
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
