@@ -35,7 +35,8 @@ class ApiMiddleware:
         response = _told_as_problem(request, asked, self._answer(request))
         if asked in READS:
             _open(request, response)
-        response.headers.update(rate_headers(request))
+        for name, value in rate_headers(request).items():
+            response.headers[name] = value
         return _without_body(response) if asked == "HEAD" else response
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:

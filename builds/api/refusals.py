@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from builds.api.problems import Problem
 
 CHALLENGE = "WWW-Authenticate"
@@ -52,12 +54,13 @@ def other_channel(channel: str, covered: list[str]) -> Problem:
 
 def too_often(retry_after: int) -> Problem:
     """429 to a token that asks too often."""
+    members: dict[str, Any] = {"violated-policies": ["token"]}
     return Problem(
         429,
         f"This token has asked too often; ask again in {retry_after} s.",
         type=QUOTA,
         headers={"Retry-After": str(retry_after)},
-        **{"violated-policies": ["token"]},
+        **members,
     )
 
 
@@ -76,7 +79,8 @@ def queue_is_full(length: int, most: int, retry_after: int) -> Problem:
 
 def wrong_state(why: str, state: str) -> Problem:
     """409 where a row, as it stands, does not allow it."""
-    return Problem(409, why, **({"state": state} if state else {}))
+    members: dict[str, Any] = {"state": state} if state else {}
+    return Problem(409, why, **members)
 
 
 def not_understood(field: str, why: str) -> Problem:

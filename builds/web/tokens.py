@@ -102,7 +102,7 @@ def token_list(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @for_owners
-@reauthentication_required
+@reauthentication_required  # type: ignore[untyped-decorator]
 def token_new(request: HttpRequest) -> HttpResponse:
     """Make a token, and show its text: this once."""
     user = _user(request)
