@@ -61,6 +61,8 @@ def trigger(request: HttpRequest, wanted: TriggerWish) -> HttpResponse:
     systems = _systems(channel, wanted.system)
     if wanted.variant and wanted.force:
         raise refusals.not_understood("force", "a variant is retried in the release that there is")
+    if wanted.variant and len(systems) > 1:
+        raise refusals.not_understood("system", "a variant is retried on one system; say which")
     act = partial(_triggered, token, channel, systems, wanted)
 
     def do() -> Reply:
@@ -170,13 +172,12 @@ def _triggered(
     """The drafts, moved on once they are written."""
     by, at = token.actor, timezone.now()
     if wanted.variant is None:
-        drafts = pipeline.trigger(channel, systems, why=Trigger.API, by=by, forced=wanted.force)
+        how = {"why": Trigger.API, "forced": wanted.force, "together": True}
+        drafts = pipeline.trigger(channel, systems, by=by, **how)
     else:
         with _refusing(None):
-            drafts = [
-                pipeline.retry_variant(channel, system, wanted.variant, by=by, at=at)
-                for system in systems
-            ]
+            [system] = systems
+            drafts = [pipeline.retry_variant(channel, system, wanted.variant, by=by, at=at)]
     for release in drafts:
         transaction.on_commit(partial(tasks.move_on, release))
     return drafts

@@ -78,13 +78,14 @@ def test_variant_is_tried_again_in_the_release_that_failed_for_want_of_it(text: 
 @pytest.mark.parametrize(
     ("body", "word"),
     [
-        ({"channel": "nowhere"}, "there is no channel nowhere; channels: demo"),
+        ({"channel": "nowhere"}, "there is no channel nowhere; channels: demo, two"),
         ({"channel": "demo", "system": "aarch64-linux"}, "not built for aarch64-linux"),
         ({"channel": "demo", "system": "riscv64-linux"}, "system"),
         ({"channel": "demo", "variant": "floppy"}, "variant"),
         ({"channel": "demo", "forced": True}, "forced"),
         ({"channel": "demo", "variant": "netboot", "force": True}, "force"),
         ({}, "channel"),
+        ({"channel": "two", "variant": "netboot"}, "a variant is retried on one system"),
         ([], "wanted"),
     ],
 )
@@ -92,6 +93,7 @@ def test_wish_that_can_not_be_is_a_422_that_names_the_field(
     text: str, body: Any, word: str
 ) -> None:
     demo()
+    ChannelFactory(name="two")
 
     answer = ask(text, "releases/", body)
 

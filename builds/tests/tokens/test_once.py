@@ -11,9 +11,10 @@ from django.db import connection
 from django.utils import timezone
 
 from builds import pipeline
+from builds.choices import ReleaseStatus, System
 from builds.models import Answer, AuditEntry, Release
-from builds.tests.factories import BuildFactory, ReleaseFactory
-from builds.tests.tokens.conftest import ask, demo, new_token
+from builds.tests.factories import BuildFactory, ChannelFactory, ReleaseFactory
+from builds.tests.tokens.conftest import ask, demo, new_token, owner
 
 WISH = {"channel": "demo", "system": "x86_64-linux"}
 KEY = '"8e03978e-40d5-43dd-bc93-6894a57f9324"'
@@ -133,3 +134,34 @@ def test_duplicates_at_the_same_moment_are_one_and_all_get_its_answer(database_u
     assert sum("Idempotency-Replayed" in answer for answer in answers) == 5
     assert AuditEntry.objects.filter(act="trigger").count() == 1
     assert Answer.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_triggers_of_several_systems_and_of_one_do_not_wait_for_each_other(
+    database_url: str,
+) -> None:
+    """Whoever holds the trail's lock and waits for a release would meet who waits the other way."""
+    ChannelFactory(name="both")
+    ann = owner()
+    tokens = [new_token(of=ann, name=f"t{number}")[1] for number in range(4)]
+    wishes = [{"channel": "both"}, *({"channel": "both", "system": each} for each in System)]
+    gate, answers = threading.Barrier(len(tokens)), []
+
+    def send(number: int) -> None:
+        try:
+            for turn in range(4):
+                gate.wait()
+                wish = wishes[(number + turn) % len(wishes)]
+                answers.append(ask(tokens[number], "releases/", wish).status_code)
+        finally:
+            connection.close()
+
+    for _ in range(2):
+        Release.objects.drafts().update(status=ReleaseStatus.CANCELLED)
+        threads = [threading.Thread(target=send, args=[number]) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert answers == [202] * 32
+    assert list(AuditEntry.objects.faults()) == []
