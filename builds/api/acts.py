@@ -31,7 +31,7 @@ from builds.api.act_shapes import (
     release_url,
 )
 from builds.api.authorization import Bearer, Reader, identified, visible_to
-from builds.api.once import answer, once
+from builds.api.once import WITH_KEY, answer, once
 from builds.api.problems import problems
 from builds.boot.addresses import base_url
 from builds.choices import Act, Scope, System, Trigger
@@ -50,6 +50,7 @@ _OF_ROWS = {**_PROBLEMS, **problems(404)}
     auth=Bearer(Scope.TRIGGER),
     response={202: TriggeredShape, **_PROBLEMS},
     summary="Have releases built",
+    openapi_extra=WITH_KEY,
 )
 def trigger(request: HttpRequest, wanted: TriggerWish) -> HttpResponse:
     """The releases in the making: those that are so already, or new ones.
@@ -83,6 +84,7 @@ def trigger(request: HttpRequest, wanted: TriggerWish) -> HttpResponse:
     response={200: ActedRelease, **problems(400, 401, 403, 404, 429)},
     summary="Follow a release by its id",
     url_name="draft",
+    openapi_extra={"x-uncached": True},
 )
 def draft(request: HttpRequest, release_id: int) -> HttpResponse:
     """How a release stands that was triggered, from its first moment on."""
@@ -95,6 +97,7 @@ def draft(request: HttpRequest, release_id: int) -> HttpResponse:
     auth=Bearer(Scope.CANCEL),
     response={202: ActedBuild, **_OF_ROWS},
     summary="Stop a build, and with it its release",
+    openapi_extra=WITH_KEY,
 )
 def cancel(request: HttpRequest, build_id: int, wanted: CancelWish | None = None) -> HttpResponse:
     """What waits ends at once, what runs within seconds."""
@@ -115,6 +118,7 @@ def cancel(request: HttpRequest, build_id: int, wanted: CancelWish | None = None
     auth=Bearer(Scope.TRIGGER, Act.RETRY),
     response={202: ActedBuild, **_OF_ROWS},
     summary="Try a failed build again, within its release",
+    openapi_extra=WITH_KEY,
 )
 def retry(request: HttpRequest, build_id: int) -> HttpResponse:
     """All that failed of its release is tried again; the newest attempt at this variant."""

@@ -32,7 +32,7 @@ class LinesShape(Schema):
     )
 
 
-@router.get("{build_id}/log", summary="The log of a build as plain text")
+@router.get("{build_id}/log", summary="The log of a build as plain text", url_name="log")
 def log(
     request: HttpRequest,
     build_id: int,
@@ -45,7 +45,9 @@ def log(
     return _open(StreamingHttpResponse(text, content_type="text/plain; charset=utf-8"))
 
 
-@router.get("{build_id}/lines", response=LinesShape, summary="Lines of a log, for polling")
+@router.get(
+    "{build_id}/lines", response=LinesShape, summary="Lines of a log, for polling", url_name="lines"
+)
 def lines(
     request: HttpRequest,
     response: HttpResponse,
@@ -65,7 +67,9 @@ def lines(
     }
 
 
-@router.get("{build_id}/events", summary="The log and the progress of a build, live")
+@router.get(
+    "{build_id}/events", summary="The log and the progress of a build, live", url_name="events"
+)
 def events(
     request: HttpRequest,
     build_id: int,

@@ -17,6 +17,19 @@ from builds.models import Answer, OtherRequest, Reply
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
+# What the OpenAPI document says of it, with each operation that takes it.
+WITH_KEY = {
+    "parameters": [
+        {
+            "in": "header",
+            "name": HEADER,
+            "required": False,
+            "schema": {"type": "string", "pattern": r'^"[ !#-\[\]-~]{1,255}"$'},
+            "description": "sent again under the same key, a request is the same one for 24 hours",
+            "example": '"8e03978e-40d5-43dd-bc93-6894a57f9324"',
+        }
+    ]
+}
 # The draft wants a string in quotes; many programs leave them out.
 _QUOTED = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"')
 _BARE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,255}")

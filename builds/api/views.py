@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ninja import NinjaAPI, Router
+from ninja.openapi.schema import OpenAPISchema
+from ninja.operation import Operation
 from ninja.router import BoundRouter
 
-from builds.api import acts, latest, logs
+from builds.api import acts, builds, channels, latest, logs, releases
+from builds.api.openapi import finish
 from builds.api.problems import handle_errors
 
 # Several routers may have operations at one path: its reads in one, what changes it in another.
 ROUTERS: tuple[tuple[str, Router], ...] = (
+    ("channels/", channels.router),
+    ("releases/", releases.router),
     ("latest/", latest.router),
+    ("builds/", builds.router),
     ("builds/", logs.router),
     ("", acts.router),
 )
@@ -29,6 +37,16 @@ class PortalAPI(NinjaAPI):
         if is_first_time:
             _merge(routers)
         return routers
+
+    def get_openapi_operation_id(self, operation: Operation) -> str:
+        """The name of the function that answers, which is one of a kind."""
+        return operation.view_func.__name__
+
+    def get_openapi_schema(self, **how: Any) -> OpenAPISchema:
+        """The document with examples, and with all answers that there are."""
+        document = super().get_openapi_schema(**how)
+        finish(document)
+        return document
 
 
 def _merge(routers: list[BoundRouter]) -> None:

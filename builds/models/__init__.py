@@ -12,6 +12,7 @@ from builds.models.damage import Damage
 from builds.models.delivery import Attempt, Delivery
 from builds.models.download import CountedBatch, CountedLog, DownloadCount, monday
 from builds.models.head import Head
+from builds.models.head_move import HeadMove
 from builds.models.lease import Leased, LeaseLost
 from builds.models.log import LogArchive, LogChunk, Packed, Piece, lines_of
 from builds.models.notice import Event
@@ -43,6 +44,7 @@ __all__ = [
     "DownloadCount",
     "Event",
     "Head",
+    "HeadMove",
     "LeaseLost",
     "Leased",
     "LogArchive",
