@@ -176,8 +176,9 @@ def _triggered(
     """The drafts, moved on once they are written."""
     by, at = token.actor, timezone.now()
     if wanted.variant is None:
-        how = {"why": Trigger.API, "forced": wanted.force, "together": True}
-        drafts = pipeline.trigger(channel, systems, by=by, **how)
+        drafts = pipeline.trigger(
+            channel, systems, why=Trigger.API, by=by, forced=wanted.force, together=True
+        )
     else:
         with _refusing(None):
             [system] = systems

@@ -58,7 +58,7 @@ class TokenForm(forms.Form):
     )
 
     def __init__(self, *args: Any, owner: User, **named: Any) -> None:
-        super().__init__(*args, label_suffix="", **named)
+        super().__init__(*args, **{**named, "label_suffix": ""})
         allowed, most = scopes_allowed(owner), settings.TOKEN_DAYS_MOST
         names = Channel.objects.values_list("name", flat=True)
         self._offer("scopes", [(each.value, each.label) for each in Scope if each in allowed])
