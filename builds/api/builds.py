@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.utils import timezone
-from ninja import Query, Router
+from ninja import Field, Query, Router
 from ninja.params.functions import Path
-from pydantic import Field
 
 from builds.api.build_shapes import BuildDetailShape, BuildPage, build_detail_shape, build_shape
 from builds.api.caching import hashed
-from builds.api.cursors import Order, linked, next_url
+from builds.api.cursors import Order, Paged, linked, next_url
 from builds.api.moments import Moment
 from builds.api.problems import problems
 from builds.api.release_shapes import release_url
-from builds.api.releases import Paged, refuse_unknown
+from builds.api.releases import refuse_unknown
 from builds.boot.addresses import base_url
 from builds.choices import BuildStatus, System, Variant
 from builds.models import Build
@@ -43,6 +42,7 @@ class BuildsWanted(Paged):
 )
 def builds(request: HttpRequest, wanted: Query[BuildsWanted]) -> HttpResponseBase:
     """What waits, what runs, and what has ended, good or bad."""
+    wanted.refuse_others(request)
     rows = Build.objects.with_release().wanted(
         channel=wanted.channel,
         system=wanted.system,

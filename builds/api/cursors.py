@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponseBase
+from ninja import Field, Schema
 
 from builds.api.problems import invalid
 from builds.boot.addresses import base_url
@@ -18,6 +19,22 @@ USUAL, MOST = 30, 100
 LONGEST = 200  # characters
 
 Row = TypeVar("Row", bound=Model)
+
+
+class Paged(Schema):
+    """Which page of a list, and what of it; a parameter of another name is a slip, not a wish."""
+
+    cursor: str | None = Field(
+        None, max_length=LONGEST, description="where the page begins, from `next` of another page"
+    )
+    limit: int = Field(USUAL, ge=1, le=MOST, description="the most that a page has")
+
+    def refuse_others(self, request: HttpRequest) -> None:
+        """Raise Problem where the address has parameters that this list has not."""
+        known = type(self).model_fields
+        for name in request.GET:
+            if name not in known:
+                raise invalid(name, f"there is no such parameter; there are {', '.join(known)}.")
 
 
 @dataclass(frozen=True, slots=True)

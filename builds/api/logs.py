@@ -9,7 +9,8 @@ from ninja import Field, Router, Schema
 from ninja.params.functions import Query
 
 from builds import logs
-from builds.api.problems import Problem
+from builds.api.openapi import UNCACHED, sent
+from builds.api.problems import Problem, problems
 from builds.logs import TooManyWatchers, Watcher
 from builds.models import Build
 
@@ -24,15 +25,24 @@ Answer = TypeVar("Answer", bound=HttpResponseBase)
 class LinesShape(Schema):
     """Some lines of a log in a row."""
 
-    first: int = Field(description="the number of the first line here, 0 where there is none")
-    total: int = Field(description="the number of the last line of the log so far")
+    first: int = Field(
+        description="the number of the first line here, 0 where there is none", examples=[1]
+    )
+    total: int = Field(description="the number of the last line of the log so far", examples=[1])
     is_final: bool = Field(description="whether the build has ended, so that nothing will follow")
     lines: list[str | list[list[str]]] = Field(
-        description="a line's text; where it has colours, its runs of [text, classes]"
+        description="a line's text; where it has colours, its runs of [text, classes]",
+        examples=[["building initrd"]],
     )
 
 
-@router.get("{build_id}/log", summary="The log of a build as plain text", url_name="log")
+@router.get(
+    "{build_id}/log",
+    response=problems(404, 422),
+    summary="The log of a build as plain text",
+    url_name="log",
+    openapi_extra=sent("text/plain", "evaluating derivation packages.x86_64-linux.netboot\n"),
+)
 def log(
     request: HttpRequest,
     build_id: int,
@@ -46,7 +56,11 @@ def log(
 
 
 @router.get(
-    "{build_id}/lines", response=LinesShape, summary="Lines of a log, for polling", url_name="lines"
+    "{build_id}/lines",
+    response={200: LinesShape, **problems(404, 422)},
+    summary="Lines of a log, for polling",
+    url_name="lines",
+    openapi_extra=UNCACHED,
 )
 def lines(
     request: HttpRequest,
@@ -68,7 +82,11 @@ def lines(
 
 
 @router.get(
-    "{build_id}/events", summary="The log and the progress of a build, live", url_name="events"
+    "{build_id}/events",
+    response={204: None, **problems(404, 422, 503)},
+    summary="The log and the progress of a build, live",
+    url_name="events",
+    openapi_extra=sent("text/event-stream", 'event: stage\ndata: {"stage": "build"}\n\n'),
 )
 def events(
     request: HttpRequest,

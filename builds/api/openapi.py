@@ -9,8 +9,6 @@ from builds.api.problems import CONTENT_TYPE
 
 Document = dict[str, Any]
 JSON = "application/json"
-TEXT = "text/plain"
-EVENTS = "text/event-stream"
 # An example for what has none of its own.
 BY_TYPE: dict[str, Any] = {"string": "text", "integer": 1, "number": 1.5, "boolean": False}
 SAID = {
@@ -32,6 +30,16 @@ CONDITION = {
     "description": "the ETag that you have; 304 says that it is the present one",
     "example": '"0c7kgpz0f7cqn9d5"',
 }
+
+
+# For an operation's `openapi_extra`: nobody keeps what it answers.
+UNCACHED: Document = {"x-uncached": True}
+
+
+def sent(kind: str, said: str) -> Document:
+    """For an operation's `openapi_extra`: it answers a text of this kind, such as `said`."""
+    content = {kind: {"schema": {"type": "string"}, "example": said}}
+    return {"responses": {200: {"description": "OK", "content": content}}}
 
 
 def finish(document: Document) -> Document:
@@ -97,16 +105,18 @@ def example(schema: Document, schemas: Document) -> Any:
     """A value that fits a schema, of the examples that its parts have."""
     if "$ref" in schema:
         return example(schemas[schema["$ref"].rpartition("/")[2]], schemas)
-    for given in (schema.get("examples"), schema.get("enum")):
-        if given:
-            return given[0]
-    if "const" in schema or "default" in schema:
-        return schema.get("const", schema.get("default"))
-    for some in ("anyOf", "oneOf", "allOf"):
-        if some in schema:
-            return example(schema[some][0], schemas)
+    if given := schema.get("examples") or schema.get("enum"):
+        return given[0]
+    if "anyOf" in schema:
+        return example(schema["anyOf"][0], schemas)
+    if "default" in schema:
+        return schema["default"]
+    return _made(schema, schemas)
+
+
+def _made(schema: Document, schemas: Document) -> Any:
     if "properties" in schema:
         return {name: example(each, schemas) for name, each in schema["properties"].items()}
-    if schema.get("type") == "array":
-        return [example(schema["items"], schemas)] if schema.get("items") else []
+    if "items" in schema:
+        return [example(schema["items"], schemas)]
     return {} if schema.get("type") == "object" else BY_TYPE.get(schema.get("type", ""))

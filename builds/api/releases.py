@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.utils import timezone
-from ninja import Query, Router, Schema
-from pydantic import ConfigDict, Field
+from ninja import Field, Query, Router
 
 from builds.api.caching import hashed
-from builds.api.cursors import LONGEST, MOST, USUAL, Order, linked, next_url
+from builds.api.cursors import Order, Paged, linked, next_url
 from builds.api.latest import no_channel
 from builds.api.moments import Moment
 from builds.api.problems import problems
@@ -25,17 +24,6 @@ from builds.models import Channel, Damage, HeadMove, Release
 
 router = Router(tags=["releases"])
 ORDER = Order("releases", "created_at")
-
-
-class Paged(Schema):
-    """Which page of a list; a parameter of another name is a mistake, not a wish."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    cursor: str | None = Field(
-        None, max_length=LONGEST, description="where the page begins, from `next` of another page"
-    )
-    limit: int = Field(USUAL, ge=1, le=MOST, description="the most that a page has")
 
 
 class ReleasesWanted(Paged):
@@ -58,6 +46,7 @@ class ReleasesWanted(Paged):
 )
 def releases(request: HttpRequest, wanted: Query[ReleasesWanted]) -> HttpResponseBase:
     """Those in the making and those that failed, too, as the pages of channels show them."""
+    wanted.refuse_others(request)
     rows = Release.objects.for_lists().wanted(
         channel=wanted.channel,
         system=wanted.system,

@@ -10,6 +10,7 @@ from ninja.operation import Operation
 from ninja.router import BoundRouter
 
 from builds.api import acts, builds, channels, latest, logs, releases
+from builds.api.caching import asked_again
 from builds.api.openapi import finish
 from builds.api.problems import handle_errors
 
@@ -26,6 +27,8 @@ ROUTERS: tuple[tuple[str, Router], ...] = (
 
 class PortalAPI(NinjaAPI):
     """Ninja's API, where one path may have operations in several routers."""
+
+    _document: OpenAPISchema | None = None
 
     def _get_bound_routers(self) -> list[BoundRouter]:
         """Every router, the operations of a path all in the first one that has the path.
@@ -44,9 +47,10 @@ class PortalAPI(NinjaAPI):
 
     def get_openapi_schema(self, **how: Any) -> OpenAPISchema:
         """The document with examples, and with all answers that there are."""
-        document = super().get_openapi_schema(**how)
-        finish(document)
-        return document
+        if self._document is None:
+            self._document = super().get_openapi_schema(**how)
+            finish(self._document)
+        return self._document
 
 
 def _merge(routers: list[BoundRouter]) -> None:
@@ -68,6 +72,7 @@ api = PortalAPI(
     urls_namespace="api",
     docs_url="docs",
     openapi_url="openapi.json",
+    docs_decorator=asked_again,
 )
 handle_errors(api)
 for prefix, router in ROUTERS:
