@@ -12,6 +12,7 @@ from builds.choices import System, Variant
 from builds.models import Build, Release
 
 LONGEST_REASON = 500
+NO_NUL = r"^[^\x00]*$"  # which PostgreSQL keeps in no text
 
 
 class Asked(Schema):
@@ -23,7 +24,7 @@ class Asked(Schema):
 class TriggerWish(Asked):
     """Which releases to build."""
 
-    channel: str = Field(examples=["demo"])
+    channel: str = Field(max_length=63, pattern=NO_NUL, examples=["demo"])
     system: System | None = Field(None, description="left out: every system of the channel")
     variant: Variant | None = Field(
         None, description="try this again in the newest release, which failed for want of it"
@@ -34,14 +35,19 @@ class TriggerWish(Asked):
 class CancelWish(Asked):
     """Why a build is stopped."""
 
-    reason: str = Field("", max_length=LONGEST_REASON, description="everybody can read it")
+    reason: str = Field(
+        "", max_length=LONGEST_REASON, pattern=NO_NUL, description="everybody can read it"
+    )
 
 
 class WithdrawWish(Asked):
     """Why a release is taken back."""
 
     reason: str = Field(
-        min_length=1, max_length=LONGEST_REASON, description="everybody can read it"
+        min_length=1,
+        max_length=LONGEST_REASON,
+        pattern=NO_NUL,
+        description="everybody can read it",
     )
 
 

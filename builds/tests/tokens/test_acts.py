@@ -84,6 +84,8 @@ def test_variant_is_tried_again_in_the_release_that_failed_for_want_of_it(text: 
         ({"channel": "demo", "variant": "floppy"}, "variant"),
         ({"channel": "demo", "forced": True}, "forced"),
         ({"channel": "demo", "variant": "netboot", "force": True}, "force"),
+        ({"channel": "de\0mo"}, "channel"),
+        ({"channel": "\ud800"}, "channel"),
         ({}, "channel"),
         ({"channel": "two", "variant": "netboot"}, "a variant is retried on one system"),
         ([], "wanted"),
@@ -177,7 +179,14 @@ def test_published_twice_is_published_once(text: str) -> None:
 
 def test_withdrawing_wants_a_reason_that_everybody_reads(text: str) -> None:
     release = ReleaseFactory(published=True)
-    for body in (None, {}, {"reason": ""}, {"reason": "  "}, {"reason": "x" * 501}):
+    for body in (
+        None,
+        {},
+        {"reason": ""},
+        {"reason": "  "},
+        {"reason": "x" * 501},
+        {"reason": "\0"},
+    ):
         assert ask(text, _path(release, "withdraw"), body).status_code == 422
     answer = ask(text, _path(release, "withdraw"), {"reason": "It eats disks."})
     assert (answer.json()["status"], answer.json()["reason"]) == ("withdrawn", "It eats disks.")

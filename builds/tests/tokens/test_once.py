@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 
 from builds import pipeline
@@ -87,6 +88,15 @@ def test_cancelled_and_retried_once(text: str) -> None:
         assert (first.status_code, second.status_code) == (202, 202)
         assert first.content == second.content
     assert ask(text, path).status_code == 409, "without the key it is tried a second time"
+
+
+def test_body_that_nobody_wants_may_be_anything(text: str) -> None:
+    failed = BuildFactory(release=ReleaseFactory(failed=True, queue=False), failed=True)
+    said = {"Authorization": f"Bearer {text}", "Idempotency-Key": "x"}
+    for _ in range(2):
+        path = f"/api/v1/builds/{failed.pk}/retry/"
+        answer = Client().post(path, b"\xff{", "application/json", headers=said)
+        assert answer.status_code == 202, answer.content
 
 
 @pytest.mark.parametrize("key", ["", '""', '"a', "a b", "ä", "x" * 256, '"x\\"'])
