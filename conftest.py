@@ -37,12 +37,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _place(item.path.parent.name))
 
 
+# Folders whose tests share nothing, and take long.
+APART = ("fuzz",)
+
+
 class ByFolder(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """Where several processes run tests, those of a file stay in one, and of some folders too."""
+    """Where several processes run tests, those of a file stay in one, and of some folders too.
+
+    Only what is APART is shared out test by test.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
         folder = Path(file).parent.name
+        if folder in APART:
+            return nodeid
         return folder if folder in TOGETHER else file
 
 

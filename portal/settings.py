@@ -60,6 +60,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "portal.compression.PageCompression",
     "csp.middleware.CSPMiddleware",
+    "builds.api.middleware.ApiMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "portal.language.PageLanguage",
     "django.middleware.common.CommonMiddleware",
@@ -190,6 +191,13 @@ SOCIALACCOUNT_PROVIDERS = {
         else [],
     }
 }
+
+# API tokens: how long they live (days), how often one may ask (times a minute), and how many builds
+# may wait before programs are asked to come again later.
+
+TOKEN_DAYS, TOKEN_DAYS_MOST = env.token_days()
+TOKEN_RATE = env.integer("TOKEN_RATE", 60, least=1)
+QUEUE_MOST = env.integer("QUEUE_MOST", 100, least=1)
 
 # Files: the portal's own static ones, and the artifacts
 

@@ -9,6 +9,8 @@ from ninja import Field, Router, Schema
 from ninja.params.functions import Query
 
 from builds import logs
+from builds.api.openapi import UNCACHED, sent
+from builds.api.problems import Problem, problems
 from builds.logs import TooManyWatchers, Watcher
 from builds.models import Build
 
@@ -23,15 +25,24 @@ Answer = TypeVar("Answer", bound=HttpResponseBase)
 class LinesShape(Schema):
     """Some lines of a log in a row."""
 
-    first: int = Field(description="the number of the first line here, 0 where there is none")
-    total: int = Field(description="the number of the last line of the log so far")
+    first: int = Field(
+        description="the number of the first line here, 0 where there is none", examples=[1]
+    )
+    total: int = Field(description="the number of the last line of the log so far", examples=[1])
     is_final: bool = Field(description="whether the build has ended, so that nothing will follow")
     lines: list[str | list[list[str]]] = Field(
-        description="a line's text; where it has colours, its runs of [text, classes]"
+        description="a line's text; where it has colours, its runs of [text, classes]",
+        examples=[["building initrd"]],
     )
 
 
-@router.get("{build_id}/log", summary="The log of a build as plain text")
+@router.get(
+    "{build_id}/log",
+    response=problems(404, 422),
+    summary="The log of a build as plain text",
+    url_name="log",
+    openapi_extra=sent("text/plain", "evaluating derivation packages.x86_64-linux.netboot\n"),
+)
 def log(
     request: HttpRequest,
     build_id: int,
@@ -44,7 +55,13 @@ def log(
     return _open(StreamingHttpResponse(text, content_type="text/plain; charset=utf-8"))
 
 
-@router.get("{build_id}/lines", response=LinesShape, summary="Lines of a log, for polling")
+@router.get(
+    "{build_id}/lines",
+    response={200: LinesShape, **problems(404, 422)},
+    summary="Lines of a log, for polling",
+    url_name="lines",
+    openapi_extra=UNCACHED,
+)
 def lines(
     request: HttpRequest,
     response: HttpResponse,
@@ -64,7 +81,13 @@ def lines(
     }
 
 
-@router.get("{build_id}/events", summary="The log and the progress of a build, live")
+@router.get(
+    "{build_id}/events",
+    response={204: None, **problems(404, 422, 503)},
+    summary="The log and the progress of a build, live",
+    url_name="events",
+    openapi_extra=sent("text/event-stream", 'event: stage\ndata: {"stage": "build"}\n\n'),
+)
 def events(
     request: HttpRequest,
     build_id: int,
@@ -84,7 +107,7 @@ def events(
     try:
         watcher = Watcher(build.pk, after=seen, tail=tail)
     except TooManyWatchers:
-        return _busy()
+        raise _busy() from None
     response = StreamingHttpResponse(watcher, content_type="text/event-stream")
     response["X-Accel-Buffering"] = "no"
     return _open(response)
@@ -102,19 +125,14 @@ def _last_event(request: HttpRequest, after: int) -> int:
     return int(said) if said.isascii() and said.isdecimal() else after
 
 
-def _busy() -> HttpResponse:
-    response = HttpResponse(
-        "Too many watch already; ask for lines now and then instead.\n",
-        content_type="text/plain; charset=utf-8",
-        status=503,
-    )
-    response["Retry-After"] = str(SECONDS_UNTIL_NEXT_TRY)
-    return response
+def _busy() -> Problem:
+    again = {"Retry-After": str(SECONDS_UNTIL_NEXT_TRY)}
+    detail = "Too many watch already; ask for lines now and then instead."
+    return Problem(503, detail, headers=again)
 
 
 def _open(response: Answer) -> Answer:
-    """Let any page read it, and no cache keep it."""
+    """Let no cache keep it."""
     response["Cache-Control"] = "no-store"
-    response["Access-Control-Allow-Origin"] = "*"
     response["X-Content-Type-Options"] = "nosniff"
     return response

@@ -6,10 +6,14 @@ from datetime import datetime
 
 from ninja import Field, Schema
 
+from builds.api.moments import Time
 from builds.boot.addresses import immutable_url, moving_url, paper_url
 from builds.boot.commands import boot_commands
-from builds.models import Artifact, Check, Release
+from builds.models import Artifact, Check, HeadMove, Release
 from builds.pipeline import documents
+
+PORTAL = "https://images.example.org"
+FOLDER = f"{PORTAL}/releases/download/demo"
 
 
 class CheckShape(Schema):
@@ -28,9 +32,18 @@ class ArtifactShape(Schema):
     variant: str = Field(examples=["netboot"])
     role: str = Field(examples=["initrd"])
     size: int = Field(description="bytes", examples=[312345678])
-    sha256: str = Field(description="64 hex digits, of what immutable_url gives")
-    url: str = Field(description="the latest file of this name; it moves with each release")
-    immutable_url: str = Field(description="this very file, for good")
+    sha256: str = Field(
+        description="64 hex digits, of what immutable_url gives",
+        examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+    )
+    url: str = Field(
+        description="the latest file of this name; it moves with each release",
+        examples=[f"{FOLDER}/initrd-x86_64-linux"],
+    )
+    immutable_url: str = Field(
+        description="this very file, for good",
+        examples=[f"{FOLDER}/26.05.20260820.b18a4b9/initrd-x86_64-linux"],
+    )
 
 
 class LatestShape(Schema):
@@ -40,17 +53,27 @@ class LatestShape(Schema):
     system: str = Field(examples=["x86_64-linux"])
     version: str = Field(examples=["26.05.20260820.b18a4b9"])
     sequence: int = Field(examples=[47])
-    revision: str = Field(description="40 hex digits")
-    published_at: datetime
-    release_url: str
-    manifest_url: str
-    sums_url: str
+    revision: str = Field(
+        description="40 hex digits", examples=["b18a4b9cd22a1ff3ef9b76ef5e0ce87b4a8e2a5b"]
+    )
+    published_at: Time
+    release_url: str = Field(
+        examples=[f"{PORTAL}/releases/demo/26.05.20260820.b18a4b9/x86_64-linux/"]
+    )
+    manifest_url: str = Field(
+        examples=[f"{FOLDER}/26.05.20260820.b18a4b9/release-x86_64-linux.json"]
+    )
+    sums_url: str = Field(examples=[f"{FOLDER}/26.05.20260820.b18a4b9/SHA256SUMS-x86_64-linux"])
     signatures: dict[str, str] = Field(
-        description="URLs of signatures of the sums by kind; empty while releases are unsigned"
+        description="URLs of signatures of the sums by kind; empty while releases are unsigned",
+        examples=[{}],
     )
     checks: list[CheckShape]
     artifacts: list[ArtifactShape]
-    commands: dict[str, str] = Field(description="lines to copy, by method")
+    commands: dict[str, str] = Field(
+        description="lines to copy, by method",
+        examples=[{"ipxe": f"chain --autofree {FOLDER}/netboot-x86_64-linux.ipxe"}],
+    )
     least_memory_mib: dict[str, int] = Field(
         description="the fewest MiB of RAM with which a file was seen to boot, by its name; of "
         "those that were measured",
@@ -58,13 +81,44 @@ class LatestShape(Schema):
     )
 
 
+class ThenShape(Schema):
+    """When a release was the latest, and how it stands now."""
+
+    at: Time = Field(description="the time that was asked for")
+    latest_from: Time
+    latest_until: Time | None = Field(description="null: it is the latest to this day")
+    status: str = Field(
+        description="how it stands now: published; or withdrawn or expired, and then its files "
+        "answer 410 and there are no commands",
+        examples=["published"],
+    )
+    reason: str = Field(description="why it was withdrawn", examples=[""])
+
+
+class LatestThenShape(LatestShape):
+    """The same record of the release that was the latest at a time; each `url` is immutable."""
+
+    then: ThenShape
+
+
+class ErrorShape(Schema):
+    """One thing that is wrong with a request, and where: in a parameter, or in the body."""
+
+    detail: str
+    parameter: str = Field("", description="the name of a parameter of the address")
+    pointer: str = Field("", description="a JSON pointer into the body")
+
+
 class ProblemShape(Schema):
-    """An error, as RFC 9457 describes problems."""
+    """An error, as RFC 9457 describes problems; some have further members."""
 
     type: str = "about:blank"
-    title: str
-    status: int
-    detail: str
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(examples=[404])
+    detail: str = Field(description="what is wrong, and what to do instead")
+    instance: str = Field("", description="the path that was asked for")
+    errors: list[ErrorShape] = Field([], description="of a request that is not valid")
+    request_id: str = Field("", description="of 500: what the portal's log has it under")
 
 
 def latest_shape(release: Release, base: str) -> LatestShape:
@@ -78,13 +132,13 @@ def latest_shape(release: Release, base: str) -> LatestShape:
         version=release.version,
         sequence=release.sequence,
         revision=release.revision,
-        published_at=release.published_at.replace(microsecond=0),
+        published_at=release.published_at,
         release_url=f"{base}{release.get_absolute_url()}",
         manifest_url=paper_url(base, release, documents.manifest_name(release.system)),
         sums_url=paper_url(base, release, documents.sums_name(release.system)),
         signatures={},
         checks=[
-            _check_shape(check)
+            check_shape(check)
             for check in release.checks.all()
             if check.gates or check.was_made_later
         ],
@@ -96,7 +150,30 @@ def latest_shape(release: Release, base: str) -> LatestShape:
     )
 
 
-def _check_shape(check: Check) -> CheckShape:
+def latest_then_shape(
+    release: Release, move: HeadMove, until: HeadMove | None, base: str, *, at: datetime
+) -> LatestThenShape:
+    """The record of a release that became the latest by one move, and was it until another."""
+    record = latest_shape(release, base)
+    is_readable = release.is_published
+    commands = boot_commands(release, base, pinned=True) if is_readable else []
+    # What moves may be another release's by now, with other bytes than these digests say.
+    record.artifacts = [
+        artifact.model_copy(update={"url": artifact.immutable_url}) for artifact in record.artifacts
+    ]
+    record.commands = {command.method: command.text for command in commands}
+    then = ThenShape(
+        at=at,
+        latest_from=move.at,
+        latest_until=until.at if until else None,
+        status=release.status,
+        reason="" if is_readable else release.reason,
+    )
+    return LatestThenShape(**dict(record), then=then)
+
+
+def check_shape(check: Check) -> CheckShape:
+    """One verdict, without the sentence that explains it."""
     return CheckShape(
         name=check.name,
         verdict=check.verdict,

@@ -16,7 +16,7 @@ from builds.choices import (
     Variant,
     Verdict,
 )
-from builds.models import Artifact, Build, Channel, Check, Head, Release, Target
+from builds.models import Artifact, Build, Channel, Check, Head, HeadMove, Release, Target
 
 WEEK = timedelta(days=7)
 BATCH = 2000
@@ -73,6 +73,7 @@ def _fill(channel: Channel, system: System, count: int, at: datetime) -> None:
         batch_size=BATCH,
     )
     Head.objects.create(channel=channel, system=system, release=good[-1], moved_at=at)
+    HeadMove.objects.derive(channel, system)
 
 
 def _release(channel: Channel, system: System, age: int, count: int, at: datetime) -> Release:

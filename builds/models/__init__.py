@@ -2,6 +2,7 @@
 
 from builds.models.access import acts_of, give_standing, standing_of
 from builds.models.actor import FIRST_START, PORTAL, SCHEDULE, Actor
+from builds.models.answer import Answer, OtherRequest, Reply
 from builds.models.artifact import Artifact
 from builds.models.audit import AppendOnly, AuditEntry, AuditTip, Subject
 from builds.models.build import MOST_ATTEMPTS, Build, pause
@@ -11,11 +12,14 @@ from builds.models.damage import Damage
 from builds.models.delivery import Attempt, Delivery
 from builds.models.download import CountedBatch, CountedLog, DownloadCount, monday
 from builds.models.head import Head
+from builds.models.head_move import HeadMove
 from builds.models.lease import Leased, LeaseLost
 from builds.models.log import LogArchive, LogChunk, Packed, Piece, lines_of
 from builds.models.notice import Event
 from builds.models.release import NotAllowed, Release
 from builds.models.subscription import Subscription
+from builds.models.token import Token
+from builds.models.token_text import NoToken, holds_token
 from builds.models.worker import Worker
 
 __all__ = [
@@ -24,6 +28,7 @@ __all__ = [
     "PORTAL",
     "SCHEDULE",
     "Actor",
+    "Answer",
     "AppendOnly",
     "Artifact",
     "Attempt",
@@ -39,20 +44,26 @@ __all__ = [
     "DownloadCount",
     "Event",
     "Head",
+    "HeadMove",
     "LeaseLost",
     "Leased",
     "LogArchive",
     "LogChunk",
+    "NoToken",
     "NotAllowed",
+    "OtherRequest",
     "Packed",
     "Piece",
     "Release",
+    "Reply",
     "Subject",
     "Subscription",
     "Target",
+    "Token",
     "Worker",
     "acts_of",
     "give_standing",
+    "holds_token",
     "lines_of",
     "monday",
     "pause",

@@ -79,7 +79,10 @@ class Build(Leased):
 
     class Meta:
         ordering = ["-queued_at", "-pk"]
-        indexes = [models.Index(fields=["status", "lease_until"])]
+        indexes = [
+            models.Index(fields=["status", "lease_until"]),
+            models.Index(fields=["queued_at", "id"]),
+        ]
         constraints = [
             models.UniqueConstraint(
                 name="one_active_build_per_variant",

@@ -99,3 +99,26 @@ class BuildQuerySet(models.QuerySet["Build"]):
     def with_release(self) -> BuildQuerySet:
         """With what their pages name, in one query."""
         return self.select_related("release", "release__channel")
+
+    def wanted(
+        self,
+        *,
+        channel: str | None = None,
+        system: str | None = None,
+        status: str | None = None,
+        version: str | None = None,
+        variant: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> BuildQuerySet:
+        """Those that fit all that is given; `since` and `until` are about when they were queued."""
+        fits = {
+            "release__channel__name": channel,
+            "release__system": system,
+            "status": status,
+            "release__version": version,
+            "variant": variant,
+            "queued_at__gte": since,
+            "queued_at__lt": until,
+        }
+        return self.filter(**{name: value for name, value in fits.items() if value is not None})

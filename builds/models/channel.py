@@ -45,6 +45,10 @@ class ChannelQuerySet(models.QuerySet["Channel"]):
         """Those of which something was published once."""
         return self.filter(releases__status__in=ReleaseStatus.known_to_outside()).distinct()
 
+    def with_latest(self) -> ChannelQuerySet:
+        """With targets, heads and their releases, in a fixed number of queries."""
+        return self.prefetch_related("targets", "heads__release")
+
     def default(self) -> Channel | None:
         """The channel that a visitor is shown first, None where there is none at all."""
         return self.order_by("-is_default", "position", "name").first()

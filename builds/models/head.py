@@ -5,16 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from django.apps import apps
 from django.db import models
-from django.db.models import OuterRef, Q
+from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery, Sum
 
 from builds.choices import System
 from builds.models.channel import Channel
+from builds.models.head_move import HeadMove
 
 if TYPE_CHECKING:
     from builds.models.release import Release
 
 HAS_DAMAGE = "has_damage"
+STATE = ("checks_made", "last_check_at", "files_measured", "least_memory_sum")
 
 
 class HeadQuerySet(models.QuerySet["Head"]):
@@ -34,6 +37,26 @@ class HeadQuerySet(models.QuerySet["Head"]):
             "release__artifacts__build", "release__checks"
         )
 
+    def with_state(self) -> HeadQuerySet:
+        """With numbers in STATE that change whenever the record of its release does.
+
+        Once it is published only checks that are made later, and what they measure, add to it.
+        """
+        checks = _of_release("Check")
+        files = _of_release("Artifact")
+        numbers = (
+            (checks, Count("finished_at")),
+            (checks, Max("finished_at")),
+            (files, Count("least_memory")),
+            (files, Sum("least_memory")),
+        )
+        return self.annotate(
+            **{
+                name: Subquery(rows.annotate(n=number).values("n"))
+                for name, (rows, number) in zip(STATE, numbers, strict=True)
+            }
+        )
+
     def with_damage(self) -> HeadQuerySet:
         """With release and channel, and in HAS_DAMAGE whether a file of it is not whole."""
         unmended = Q(release__damages__mended_at=None, release__damages__isnull=False)
@@ -48,6 +71,7 @@ class HeadQuerySet(models.QuerySet["Head"]):
             system=release.system,
             defaults={"release": release, "moved_at": at},
         )
+        HeadMove.objects.note(release.channel, release.system, release, at=at)
         return head
 
     def leave(self, release: Release, *, at: datetime) -> None:
@@ -59,6 +83,7 @@ class HeadQuerySet(models.QuerySet["Head"]):
         before = type(release).objects.of(release.channel, release.system).published().first()
         if before is None:
             head.delete()
+            HeadMove.objects.note(release.channel, release.system, None, at=at)
         else:
             self.move(before, at=at)
 
@@ -86,3 +111,9 @@ class Head(models.Model):
 
     def __str__(self) -> str:
         return f"{self.channel} {self.system} → {self.release.version}"
+
+
+def _of_release(model: str) -> QuerySet[models.Model]:
+    """Rows of a head's release, to be counted together."""
+    rows = apps.get_model("builds", model).objects.filter(release=OuterRef("release"))
+    return rows.order_by().values("release")

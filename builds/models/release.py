@@ -63,6 +63,7 @@ class Release(Planned, Retained):
         indexes = [
             models.Index(fields=["channel", "system", "status", "-published_at"]),
             models.Index(fields=["channel", "version"]),
+            models.Index(fields=["created_at", "id"]),
         ]
         constraints = [
             models.CheckConstraint(

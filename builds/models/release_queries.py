@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.apps import apps
 from django.db import models
 from django.db.models import Max, Prefetch, Q
-from django.db.models.functions import RowNumber
+from django.db.models.functions import Coalesce, RowNumber
 
 from builds.choices import ReleaseStatus
 from builds.models.channel import Channel
+from builds.models.head import Head
 from builds.models.lease import is_free
 from builds.models.retained import leaving
 
 if TYPE_CHECKING:
     from builds.models.release import Release
+
+IS_LATEST = "is_latest"
+TOTAL_SIZE = "artifacts_size"
 
 
 class ReleaseQuerySet(models.QuerySet["Release"]):
@@ -116,6 +121,13 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
         """Those that were published once: their names were given out."""
         return self.filter(status__in=ReleaseStatus.known_to_outside())
 
+    def readable(self, channels: Collection[str]) -> ReleaseQuerySet:
+        """Those that were published once, and all others of these channels; empty: of every one."""
+        if not channels:
+            return self.all()
+        known = Q(status__in=ReleaseStatus.known_to_outside())
+        return self.filter(known | Q(channel__name__in=channels))
+
     def holding_files(self) -> ReleaseQuerySet:
         """Those whose files the storage should have, or has until retention has removed them."""
         return self.filter(files_removed_at=None).exclude(status=ReleaseStatus.EXPIRED)
@@ -145,3 +157,40 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
         unread = Q() if before is None else Q(scrubbed_at=None) | Q(scrubbed_at__lte=before)
         found = self.published().filter(unread).select_related("channel")
         return found.order_by(models.F("scrubbed_at").asc(nulls_first=True), "pk")
+
+    def for_lists(self) -> ReleaseQuerySet:
+        """With channel, whether it IS_LATEST, and the TOTAL_SIZE of its artifacts in bytes."""
+        heads = Head.objects.filter(release=models.OuterRef("pk"))
+        files = apps.get_model("builds", "Artifact").objects.filter(release=models.OuterRef("pk"))
+        sums = files.order_by().values("release").annotate(n=models.Sum("size")).values("n")
+        numbers = {
+            IS_LATEST: models.Exists(heads),
+            TOTAL_SIZE: Coalesce(models.Subquery(sums), 0),
+        }
+        return self.select_related("channel").annotate(**numbers)
+
+    def wanted(
+        self,
+        *,
+        channel: str | None = None,
+        system: str | None = None,
+        status: str | None = None,
+        version: str | None = None,
+        variant: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> ReleaseQuerySet:
+        """Those that fit all that is given; `since` and `until` are about when they were begun."""
+        fits = {
+            "channel__name": channel,
+            "system": system,
+            "status": status,
+            "version": version,
+            "created_at__gte": since,
+            "created_at__lt": until,
+        }
+        found = self.filter(**{name: value for name, value in fits.items() if value is not None})
+        if variant is None:
+            return found
+        builds = apps.get_model("builds", "Build").objects.filter(release=models.OuterRef("pk"))
+        return found.filter(models.Exists(builds.filter(variant=variant)))

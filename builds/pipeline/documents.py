@@ -96,8 +96,8 @@ def manifest(release: Release) -> bytes:
         "sequence": release.sequence,
         "revision": release.revision,
         "nar_hash": release.nar_hash,
-        "flake": _public_ref(release.flake),
-        "overrides": {name: _public_ref(ref) for name, ref in release.overrides.items()},
+        "flake": public_ref(release.flake),
+        "overrides": {name: public_ref(ref) for name, ref in release.overrides.items()},
         "image_version": release.image_version,
         "trigger": release.trigger,
         "forced": release.forced,
@@ -291,7 +291,7 @@ def _history_line(release: Release) -> dict[str, Any]:
     }
 
 
-def _public_ref(ref: str) -> str:
+def public_ref(ref: str) -> str:
     """A flake ref; of a folder on this machine only that it is one."""
     return "path:" if ref.startswith("path:") else ref
 

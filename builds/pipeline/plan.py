@@ -44,13 +44,15 @@ def trigger(
     by: User | Actor | None = None,
     forced: bool = False,
     slot_at: datetime | None = None,
+    together: bool = False,
 ) -> list[Release]:
     """The drafts for these systems of a channel: those in the making, or new ones.
 
     However many ask at once, a channel has one draft for each system. One that is in the making
-    when the weekly slot comes is the release of that slot.
+    when the weekly slot comes is the release of that slot. Each is written by itself, so that
+    what holds one system back holds back no other; `together` all are written, or none.
     """
-    wanted = (
+    wanted = [
         Release(
             channel=channel,
             system=system,
@@ -61,40 +63,49 @@ def trigger(
             urgency=Urgency.of(why),
         )
         for system in systems
-    )
+    ]
     actor = Actor.behind(why, by)
-    return [draft for release in wanted if (draft := _draft(release, actor)) is not None]
+    groups = [wanted] if together else [[each] for each in wanted]
+    return [draft for group in groups for draft in _drafts(group, actor)]
 
 
-def _draft(wanted: Release, actor: Actor) -> Release | None:
+def _drafts(wanted: list[Release], actor: Actor) -> list[Release]:
+    """Write them in one transaction: the releases first, then the trail, as everybody does.
+
+    Who holds the trail's lock and waits for a release would wait for who waits for the trail.
+    """
     point("trigger: wanted")
+    with transaction.atomic():
+        drafts = [(each, draft) for each in wanted if (draft := _draft(each)) is not None]
+        for each, draft in drafts:
+            if draft is each or each.slot_at is None:
+                AuditEntry.objects.record(Act.TRIGGER, draft, by=actor, at=timezone.now())
+    if any(draft is each for each, draft in drafts):
+        point("trigger: committed")
+    return [draft for _, draft in drafts]
+
+
+def _draft(wanted: Release) -> Release | None:
+    """The draft itself, written now, or the one in the making, which it joins."""
     try:
         with transaction.atomic():
             wanted.save()
-            point("trigger: saved")
-            _record(wanted, actor)
     except IntegrityError:
         # One draft at a time, and one release per slot: the constraints know.
         draft = Release.objects.of(wanted.channel, wanted.system).drafts().first()
         if draft is not None:
-            with transaction.atomic():
-                _join(draft, wanted, actor)
+            _join(draft, wanted)
         return draft
-    point("trigger: committed")
+    point("trigger: saved")
     return wanted
 
 
-def _join(draft: Release, wanted: Release, actor: Actor) -> None:
+def _join(draft: Release, wanted: Release) -> None:
     """Let the draft in the making be what was wanted: the slot's release, or somebody's."""
     if wanted.slot_at is not None:
         draft.fill(wanted.slot_at)
     else:
         draft.hurry(Urgency(wanted.urgency), forced=wanted.forced)
-        _record(draft, actor)
-
-
-def _record(draft: Release, actor: Actor) -> None:
-    AuditEntry.objects.record(Act.TRIGGER, draft, by=actor, at=timezone.now())
 
 
 def trigger_due(at: datetime) -> list[Release]:

@@ -17,7 +17,7 @@ from django.core.exceptions import ValidationError
 from django.db import Error, transaction
 
 from builds.choices import BuildStatus, ReleaseStatus, Role, Stage, System, Variant
-from builds.models import Artifact, Build, Channel, Check, Head, Release
+from builds.models import Artifact, Build, Channel, Check, Head, HeadMove, Release
 from builds.pipeline.documents import HISTORY_TIMES
 from builds.pipeline.mirrored import (
     Mirrored,
@@ -243,6 +243,7 @@ def _restore_head(
     if (has_head and not is_new) or not published.exists():
         return
     release = published.filter(version=said).first() or published[0]
+    HeadMove.objects.derive(channel, system)
     Head.objects.move(release, at=release.published_at or at)
     if release.version != said:
         yield Outcome(

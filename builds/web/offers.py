@@ -12,9 +12,9 @@ from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrPromise
 
 from builds import pipeline
+from builds.access import acts_allowed
 from builds.choices import Act
 from builds.models import Build, Channel, Release
-from builds.web.access import acts_allowed
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ SUITES = [
     *(f"builds/tests/{suite}" for suite in ("models", "pipeline", "notices", "retention", "audit")),
     "builds/tests/databases/races.py",
     "builds/tests/stats/test_counting.py",
+    "builds/tests/tokens/test_once.py",
 ]
 
 

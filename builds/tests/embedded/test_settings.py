@@ -56,6 +56,16 @@ def test_boolean_refuses_other_words(
     assert line == "portal: setting FLAG: wants true or false"
 
 
+def test_token_lives_no_longer_than_the_most(
+    env: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert env.token_days() == (90, 365)
+    monkeypatch.setenv("TOKEN_DAYS_MOST", "30")
+    assert env.token_days() == (30, 30)
+    monkeypatch.setenv("TOKEN_DAYS", "31")
+    assert "no more than TOKEN_DAYS_MOST, which is 30" in refusal(env.token_days)
+
+
 @given(number=st.integers(), least=st.integers())
 def test_integer_takes_whole_numbers_from_the_least_on(number: int, least: int) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -1,0 +1,1 @@
+"""The API as its OpenAPI document describes it, asked 20,000 times."""

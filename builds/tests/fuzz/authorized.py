@@ -1,0 +1,15 @@
+"""Who asks: the one place that knows how an operation wants to be authorised."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Headers = dict[str, str]
+
+
+def headers_for(operation: dict[str, Any]) -> Headers:
+    """What goes with each request of an operation of the document, inside a test's transaction.
+
+    Where an operation says `security` this is to give the header of a token that may do all.
+    """
+    return {}
