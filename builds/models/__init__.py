@@ -14,6 +14,7 @@ from builds.models.head import Head
 from builds.models.lease import Leased, LeaseLost
 from builds.models.log import LogArchive, LogChunk, Packed, Piece, lines_of
 from builds.models.notice import Event
+from builds.models.pieces import Pieces, piece_length
 from builds.models.release import NotAllowed, Release
 from builds.models.subscription import Subscription
 from builds.models.worker import Worker
@@ -46,6 +47,7 @@ __all__ = [
     "NotAllowed",
     "Packed",
     "Piece",
+    "Pieces",
     "Release",
     "Subject",
     "Subscription",
@@ -56,5 +58,6 @@ __all__ = [
     "lines_of",
     "monday",
     "pause",
+    "piece_length",
     "standing_of",
 ]
