@@ -5,23 +5,38 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('builds', '0006_count_downloads'),
+        ("builds", "0006_count_downloads"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Pieces',
+            name="Pieces",
             fields=[
-                ('artifact', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='pieces', serialize=False, to='builds.artifact')),
-                ('length', models.PositiveIntegerField(help_text='Bytes of each piece but the last.')),
-                ('sha1', models.BinaryField(help_text='20 bytes for each piece.')),
-                ('hashed_at', models.DateTimeField()),
+                (
+                    "artifact",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="pieces",
+                        serialize=False,
+                        to="builds.artifact",
+                    ),
+                ),
+                (
+                    "length",
+                    models.PositiveIntegerField(help_text="Bytes of each piece but the last."),
+                ),
+                ("sha1", models.BinaryField(help_text="20 bytes for each piece.")),
+                ("hashed_at", models.DateTimeField()),
             ],
             options={
-                'verbose_name_plural': 'pieces',
-                'constraints': [models.CheckConstraint(condition=models.Q(('length__gt', 0)), name='piece_is_not_empty')],
+                "verbose_name_plural": "pieces",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("length__gt", 0)), name="piece_is_not_empty"
+                    )
+                ],
             },
         ),
     ]

@@ -46,6 +46,15 @@ class ArtifactQuerySet(models.QuerySet["Artifact"]):
             .first()
         )
 
+    def names_in(self, channel: str, version: str = "") -> list[str]:
+        """The names of the files of a version that may be read; of the present releases for ""."""
+        readable = self.filter(release__in=Release.objects.published())
+        if version:
+            held = readable.filter(release__channel__name=channel, release__version=version)
+        else:
+            held = readable.filter(release__heads__channel__name=channel)
+        return list(held.order_by("name").values_list("name", flat=True))
+
     def without_pieces(self) -> ArtifactQuerySet:
         """Those that may be read and were not hashed in pieces yet, the newest first."""
         waiting = self.filter(release__in=Release.objects.published(), pieces=None)

@@ -45,6 +45,14 @@ class ChannelQuerySet(models.QuerySet["Channel"]):
         """Those of which something was published once."""
         return self.filter(releases__status__in=ReleaseStatus.known_to_outside()).distinct()
 
+    def with_head(self) -> ChannelQuerySet:
+        """Those that have a latest release on some system."""
+        return self.filter(heads__isnull=False).distinct()
+
+    def in_words(self) -> str:
+        """Their names as the end of a sentence that says which there are."""
+        return ", ".join(self.values_list("name", flat=True)) or "none yet"
+
     def default(self) -> Channel | None:
         """The channel that a visitor is shown first, None where there is none at all."""
         return self.order_by("-is_default", "position", "name").first()
