@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from django.apps import apps
 from django.db import models
@@ -127,7 +127,9 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
         """Channel's name and version of each folder that they lie in, the newest first."""
         folders = self.order_by().values_list("channel__name", "version")
         newest = folders.annotate(newest_at=Max("published_at"), newest_pk=Max("pk"))
-        return newest.order_by("-newest_at", "-newest_pk").values_list("channel__name", "version")
+        ordered = newest.order_by("-newest_at", "-newest_pk")
+        named = ordered.values_list("channel__name", "version")
+        return cast("models.QuerySet[Release, tuple[str, str]]", named)
 
     def in_versions(self, folders: Collection[tuple[str, str]]) -> ReleaseQuerySet:
         """Those in any of these folders, each named by its channel and version."""

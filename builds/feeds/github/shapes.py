@@ -48,6 +48,10 @@ class Addresses:
         """Where a file lies for good, by the seed's path."""
         return f"{self.page}/{artifact.key}"
 
+    def bytes_of(self, artifact: Artifact) -> str:
+        """The same below the API, which some readers don't leave."""
+        return f"{self.base}{self.root}/{REPOSITORY}/{artifact.key}"
+
 
 def repository_shape(at: Addresses) -> dict[str, Any]:
     """The repository, as far as readers of releases want it."""

@@ -81,7 +81,7 @@ def asset(request: HttpRequest, root: str, number: int) -> HttpResponseBase:
         return _not_found(request, f"asset {number}")
     at = _addresses(request, root)
     if request.headers.get("Accept") == BINARY:
-        return redirect(at.file(artifact))
+        return redirect(at.bytes_of(artifact))
     return json_answer(request, asset_shape(artifact, at), headers={"Vary": "Accept"})
 
 
