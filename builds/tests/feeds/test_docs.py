@@ -33,7 +33,13 @@ def test_lines_to_try_run_as_pasted(stored_weeks: Weeks, make_web: MakeWeb, tmp_
     folder = tmp_path / "pasted"
     folder.mkdir()
     done = subprocess.run(
-        ["sh", "-eu"], input=lines, cwd=folder, capture_output=True, text=True, timeout=120
+        ["sh", "-eu"],
+        input=lines,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "initrd-x86_64-linux: OK" in done.stdout
