@@ -16,9 +16,10 @@ NAMESPACE = "urn:ietf:params:xml:ns:metalink"
 
 
 def metalink(artifact: Artifact, pieces: Pieces | None, base: str, *, origin: str) -> bytes:
-    """The metalink of an artifact; with its pieces and torrent where they have been hashed.
+    """The metalink of an artifact; with its pieces where they have been hashed.
 
-    `origin` is where a newer metalink of the same name will be.
+    `origin` is where a newer metalink of the same name will be. It names no torrent: aria2 would
+    join it, and after the download seed until somebody has taken the whole file from it.
     """
     release = artifact.release
     assert release.published_at is not None, "it may be read"
@@ -33,8 +34,6 @@ def metalink(artifact: Artifact, pieces: Pieces | None, base: str, *, origin: st
     _add(file, "hash", artifact.sha256, type="sha-256")
     if pieces is not None:
         _add_pieces(file, pieces)
-        torrent = f"{base}/{artifact.key}.torrent"
-        _add(file, "metaurl", torrent, mediatype="torrent", priority="2")
     for priority, url in enumerate(sources_of(artifact, base), start=1):
         _add(file, "url", url, priority=str(priority))
     text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)

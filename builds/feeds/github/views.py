@@ -149,7 +149,7 @@ def _number(asked: QueryDict, name: str, default: int, most: int) -> int:
     """A number of the query; as GitHub does it, nonsense is left unheeded."""
     given = asked.get(name, "")
     is_number = given.isascii() and given.isdigit() and len(given) < 10  # noqa: PLR2004 - of digits
-    return min(max(int(given), 1), most) if is_number else default
+    return min(int(given) or default, most) if is_number else default
 
 
 def _links(url: str, number: int, last: int, size: int) -> Iterator[str]:
