@@ -40,7 +40,7 @@ def answer(
 ) -> HttpResponseBase:
     """A text, or that the reader has it already; the ETag is its digest unless one is given."""
     tag = etag or f'"{hashlib.sha256(data).hexdigest()[:32]}"'
-    whole = HttpResponse(data, content_type=media_type)
+    whole = HttpResponse(b"" if request.method == "HEAD" else data, content_type=media_type)
     whole["ETag"] = tag
     whole["Content-Length"] = str(len(data))
     patch_cache_control(whole, public=True, max_age=FRESH_FOR)

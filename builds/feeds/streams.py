@@ -37,7 +37,8 @@ def stream(request: HttpRequest, channel: str) -> HttpResponseBase:
     row = Channel.objects.filter(name=channel).first()
     if row is None:
         return no_channel(channel)
-    heads = list(Head.objects.to_offer().filter(channel=row))
+    offered = Head.objects.to_offer().filter(channel=row)
+    heads = list(offered.prefetch_related("release__artifacts"))
     moved_at = max((head.moved_at for head in heads), default=row.created_at)
     record = stream_record(channel, heads, base_url(request), modified_at=moved_at)
     return json_answer(request, record, modified_at=moved_at)

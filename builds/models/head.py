@@ -35,8 +35,8 @@ class HeadQuerySet(models.QuerySet["Head"]):
         )
 
     def to_offer(self) -> HeadQuerySet:
-        """With release, channel and artifacts, in the order of the channels, x86_64 first."""
-        offered = self.select_related("release__channel").prefetch_related("release__artifacts")
+        """With release and channel, in the order of the channels, x86_64 first."""
+        offered = self.select_related("channel", "release__channel")
         return offered.order_by("channel__position", "channel__name", "-system")
 
     def with_damage(self) -> HeadQuerySet:
