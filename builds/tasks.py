@@ -28,6 +28,7 @@ from builds.points import point
 logger = logging.getLogger(__name__)
 
 SCRUB_SECONDS = 300.0
+PIECES_SECONDS = 300.0
 SCRUB_AGAIN_AFTER = timedelta(days=7)
 PLANS_AT_ONCE = 2
 _planning = threading.BoundedSemaphore(PLANS_AT_ONCE)
@@ -118,6 +119,15 @@ def publish(release_id: int) -> None:
             pipeline.publish(release, at=timezone.now())
     move_on(_fresh(release_id))
     tell()
+    enqueue([Step("pieces", 0)])
+
+
+@shared_task(name="pieces")
+def pieces(_row: int = 0) -> None:
+    """Hash in pieces what was published since; the next tick goes on with what is left."""
+    pipeline.hash_pieces(
+        at=timezone.now(), rate=settings.SCRUB_MIB_PER_SECOND * MIB, seconds=PIECES_SECONDS
+    )
 
 
 @shared_task(name="schedule")

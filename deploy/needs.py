@@ -143,6 +143,9 @@ TEST = (
     _test("openssl", "openssl"),
     _test("dnsmasq", "dnsmasq-base"),
     _test("grub-script-check", "grub-common"),
+    _test("aria2c", "aria2"),
+    _test("gpg", "gpg"),
+    _test("gpgv", "gpgv"),
     _test("PostgreSQL", "postgresql", "/usr/lib/postgresql/*/bin/postgres"),
 )
 

@@ -11,8 +11,9 @@ from django.utils import translation
 ENGLISH = "en"
 # Programs, scripts and feeds rely on these; the admin's own words are English, too.
 FOR_MACHINES = re.compile(
-    r"/(?:api|admin|static|keys|streams|badge|k|nix-community|releases/(?:download|latest))/"
-    r"|/(?:healthz|readyz|metrics)\Z"
+    r"/(?:api|admin|static|keys|streams|badge|job|k|repos|nix-community"
+    r"|releases/(?:download|latest|tag))/"
+    r"|/(?:healthz|readyz|metrics|nix-community/nixos-images|releases/latest)\Z"
     r"|/[^?]*\.(?:atom|ipxe|json|txt|xml|svg)\Z"
 )
 

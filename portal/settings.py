@@ -12,6 +12,7 @@ from whitenoise.compress import Compressor
 
 from portal.env import Environment
 from portal.nix import nix_options
+from portal.openpgp import openpgp_key_file
 from portal.schedule import TICKS
 
 django_stubs_ext.monkeypatch()
@@ -302,6 +303,10 @@ COLLECT_GRACE_DAYS = env.integer("COLLECT_GRACE_DAYS", 7, least=1)
 COLLECT_FAILED_DAYS = env.integer("COLLECT_FAILED_DAYS", 2, least=1)
 EVENTS_KEPT_DAYS = env.integer("EVENTS_KEPT_DAYS", 365, least=30)
 SCRUB_MIB_PER_SECOND = env.integer("SCRUB_MIB_PER_SECOND", 50, least=1)
+
+# What other programs read: the key, without a passphrase, that signs simplestreams; none, no .sjson
+
+OPENPGP_KEY_FILE = openpgp_key_file(env)
 
 # Watching: each watcher of a live log holds a thread of its web process, of which gunicorn has 256;
 # those past this many in a process are asked to poll.

@@ -13,7 +13,7 @@ urlpatterns = [
     path("accounts/", include("portal.accounts_urls")),
     path("api/v1/", api.urls),
     path("", include("builds.boot.urls")),
-    path("", include("builds.downloads.urls")),
     path("", include("builds.feeds.urls")),
+    path("", include("builds.downloads.urls")),
     path("", include("builds.web.urls")),
 ]

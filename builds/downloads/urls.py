@@ -19,4 +19,6 @@ urlpatterns = [
     path("checks/<int:check_id>/screen.png", views.check_picture, name="check-picture"),
     path("releases/", include(releases)),
     path("nix-community/nixos-images/releases/", include((releases, "seed"))),
+    # PyGithub follows a GitHub of one's own below /api/ only.
+    path("api/v3/nix-community/nixos-images/releases/", include((releases, "seed-api"))),
 ]

@@ -1,1 +1,1 @@
-"""What other programs follow: Atom feeds of releases."""
+"""What other programs read: old addresses and foreign formats, all from the same rows."""

@@ -16,6 +16,7 @@ from builds.models.head_move import HeadMove
 from builds.models.lease import Leased, LeaseLost
 from builds.models.log import LogArchive, LogChunk, Packed, Piece, lines_of
 from builds.models.notice import Event
+from builds.models.pieces import Pieces, piece_length
 from builds.models.release import NotAllowed, Release
 from builds.models.subscription import Subscription
 from builds.models.token import Token
@@ -54,6 +55,7 @@ __all__ = [
     "OtherRequest",
     "Packed",
     "Piece",
+    "Pieces",
     "Release",
     "Reply",
     "Subject",
@@ -67,5 +69,6 @@ __all__ = [
     "lines_of",
     "monday",
     "pause",
+    "piece_length",
     "standing_of",
 ]

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.apps import apps
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import OuterRef, Q, Subquery, Sum
+from django.db.models import Exists, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from builds.choices import Role, Variant
@@ -45,6 +45,23 @@ class ArtifactQuerySet(models.QuerySet["Artifact"]):
             .filter(release__channel__name=channel, release__version=version, name=name)
             .first()
         )
+
+    def names_in(self, channel: str, version: str = "") -> list[str]:
+        """The names of the files of a version that may be read; of the present releases for ""."""
+        readable = self.filter(release__in=Release.objects.published())
+        if version:
+            held = readable.filter(release__channel__name=channel, release__version=version)
+        else:
+            held = readable.filter(release__heads__channel__name=channel)
+        return list(held.order_by("name").values_list("name", flat=True))
+
+    def without_pieces(self) -> ArtifactQuerySet:
+        """Those that may be read and were not hashed in pieces yet, the newest first."""
+        waiting = self.filter(release__in=Release.objects.published(), pieces=None)
+        known = apps.get_model("builds", "Damage").objects.unmended()
+        damaged = known.filter(release=OuterRef("release"), name=OuterRef("name"))
+        waiting = waiting.filter(~Exists(damaged)).select_related("release__channel")
+        return waiting.order_by("-release__published_at", "-pk")
 
     def sizes(self, releases: Collection[int], variant: str) -> ArtifactQuerySet:
         """Those of these releases, of one variant or of all, as far as their size tells."""

@@ -49,6 +49,14 @@ class ChannelQuerySet(models.QuerySet["Channel"]):
         """With targets, heads and their releases, in a fixed number of queries."""
         return self.prefetch_related("targets", "heads__release")
 
+    def with_head(self) -> ChannelQuerySet:
+        """Those that have a latest release on some system."""
+        return self.filter(heads__isnull=False).distinct()
+
+    def in_words(self) -> str:
+        """Their names as the end of a sentence that says which there are."""
+        return ", ".join(self.values_list("name", flat=True)) or "none yet"
+
     def default(self) -> Channel | None:
         """The channel that a visitor is shown first, None where there is none at all."""
         return self.order_by("-is_default", "position", "name").first()

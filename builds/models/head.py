@@ -57,6 +57,11 @@ class HeadQuerySet(models.QuerySet["Head"]):
             }
         )
 
+    def to_offer(self) -> HeadQuerySet:
+        """With release and channel, in the order of the channels, x86_64 first."""
+        offered = self.select_related("channel", "release__channel")
+        return offered.order_by("channel__position", "channel__name", "-system")
+
     def with_damage(self) -> HeadQuerySet:
         """With release and channel, and in HAS_DAMAGE whether a file of it is not whole."""
         unmended = Q(release__damages__mended_at=None, release__damages__isnull=False)

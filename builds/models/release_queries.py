@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, cast
 
 from django.apps import apps
 from django.db import models
@@ -116,6 +118,28 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
     def named(self, channel: str, version: str) -> ReleaseQuerySet:
         """The one or two releases (one per system) that share this name and folder."""
         return self.filter(channel__name=channel, version=version)
+
+    def up_to(self, last: Iterable[Release]) -> ReleaseQuerySet:
+        """The published ones that are, or came before, one of these of their channel and system."""
+        before = [
+            Q(channel=each.channel_id, system=each.system, sequence__lte=each.sequence)
+            for each in last
+        ]
+        return self.published().filter(reduce(or_, before)) if before else self.none()
+
+    def versions(self) -> models.QuerySet[Release, tuple[str, str]]:
+        """Channel's name and version of each folder that they lie in, the newest first."""
+        folders = self.order_by().values_list("channel__name", "version")
+        newest = folders.annotate(newest_at=Max("published_at"), newest_pk=Max("pk"))
+        ordered = newest.order_by("-newest_at", "-newest_pk")
+        named = ordered.values_list("channel__name", "version")
+        return cast("models.QuerySet[Release, tuple[str, str]]", named)
+
+    def in_versions(self, folders: Collection[tuple[str, str]]) -> ReleaseQuerySet:
+        """Those in any of these folders, each named by its channel and version."""
+        channels = {channel for channel, _ in folders}
+        versions = {version for _, version in folders}
+        return self.filter(channel__name__in=channels, version__in=versions)
 
     def known_to_outside(self) -> ReleaseQuerySet:
         """Those that were published once: their names were given out."""

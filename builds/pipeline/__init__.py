@@ -19,6 +19,7 @@ from builds.pipeline.estimate import publication
 from builds.pipeline.front_log import count_log
 from builds.pipeline.heartbeat import holding
 from builds.pipeline.notify import find_stale, notify, seconds_to_next
+from builds.pipeline.pieces import hash_pieces
 from builds.pipeline.plan import pin, trigger, trigger_due
 from builds.pipeline.publish import publish, write_moving
 from builds.pipeline.published import (
@@ -68,6 +69,7 @@ __all__ = [
     "count_log",
     "find_stale",
     "first_reds",
+    "hash_pieces",
     "head_without",
     "holding",
     "keep",

@@ -19,6 +19,7 @@ from builds.models import (
     DownloadCount,
     Event,
     Head,
+    Pieces,
     Release,
     Token,
     monday,
@@ -175,6 +176,7 @@ def _remove(release: Release, at: datetime) -> bool:
     # Without its manifest nobody takes what is left for a whole release.
     for name in sorted(names_in([release]) - shared, key=lambda name: not is_manifest(name)):
         artifacts().delete(release.key(name))
+    Pieces.objects.of_release(release.pk).delete()
     return release.note_removed(at=at)
 
 

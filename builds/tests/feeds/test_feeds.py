@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import feedparser
 import pytest
 from django.test import Client
 
@@ -72,3 +73,34 @@ def test_unchanged_feed_is_not_sent_again(client: Client) -> None:
 
 def test_empty_feed_is_a_feed(client: Client) -> None:
     assert parsed(client.get("/feed.atom")).findall(f"{ATOM}entry") == []
+
+
+def test_feed_reader_understands_it_all_and_finds_the_files(client: Client) -> None:
+    release = ReleaseFactory(channel__name="demo", published=True)
+    withdrawn = ReleaseFactory(channel=release.channel, withdrawn=True, at=NOW - timedelta(days=9))
+    feed = feedparser.parse(client.get("/channels/demo/feed.atom").content)
+    assert (feed.bozo, feed.version) == (False, "atom10")
+    assert feed.feed.title == "NixOS images: demo"
+    new, old = feed.entries
+    assert new.id == f"http://testserver{release.get_absolute_url()}"
+    assert {tag.term for tag in new.tags} == {"demo", "x86_64-linux"}
+    artifact = release.artifacts.get(name="initrd-x86_64-linux")
+    files = {each.href: each.length for each in new.enclosures}
+    assert files[f"http://testserver/{artifact.key}"] == str(artifact.size)
+    assert old.title == f"demo {withdrawn.version} for x86_64-linux, withdrawn"
+    assert old.enclosures == []
+
+
+def test_feed_of_no_channel_names_those_that_are(client: Client) -> None:
+    ReleaseFactory(channel__name="demo", published=True)
+    assert client.get("/channels/nowhere/feed.atom").content == (
+        b"There is no channel nowhere. Channels: demo.\n"
+    )
+
+
+def test_feed_is_cached_by_its_etag_and_open_to_scripts(client: Client) -> None:
+    ReleaseFactory(published=True)
+    first = client.get("/feed.atom")
+    again = client.get("/feed.atom", headers={"If-None-Match": first["ETag"]})
+    assert (again.status_code, first["Access-Control-Allow-Origin"]) == (304, "*")
+    assert first["Content-Length"] == str(len(first.content))

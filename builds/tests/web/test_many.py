@@ -31,6 +31,19 @@ PAGES = (
     "/status/",
     "/feed.atom",
     "/channels/crowd-03/feed.atom",
+    "/repos/nix-community/nixos-images",
+    "/repos/nix-community/nixos-images/releases",
+    "/repos/nix-community/nixos-images/releases?per_page=100&page=7",
+    "/repos/nix-community/nixos-images/releases/latest",
+    "/repos/nix-community/nixos-images/releases/tags/crowd-03",
+    "/api/latestbuilds?nr=1000&jobset=crowd-03",
+    "/streams/crowd-03.json",
+    "/streams/v1/index.json",
+    "/streams/v1/org.nixos.images:crowd-03:download.json",
+    "/badge/crowd-03/x86_64-linux.svg",
+    "/badge/crowd-03/aarch64-linux.json",
+    "/releases/download/crowd-03/initrd-x86_64-linux.meta4",
+    "/releases/latest/download/initrd-x86_64-linux.meta4",
 )
 
 

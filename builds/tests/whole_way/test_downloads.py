@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import urllib.request
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from builds.tests.whole_way.conftest import Portal
@@ -55,6 +57,21 @@ def test_every_file_agrees_with_the_sums(portal: Portal, demo: Records, tmp_path
         curl("-O", f"{base}/{line.split()[1]}", folder=tmp_path)
 
     subprocess.run(["sha256sum", "--strict", "-c", "SHA256SUMS"], cwd=tmp_path, check=True)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_what_real_builds_say_is_as_the_published_schemas_say(
+    portal: Portal, demo: Records, system: str
+) -> None:
+    moving = f"{portal.url}/releases/download/demo"
+    for schema, url in (
+        ("release", demo[system]["manifest_url"]),
+        ("latest", f"{moving}/latest-{system}.json"),
+        ("releases", f"{moving}/releases.json"),
+    ):
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            record = json.load(answer)
+        jsonschema.validate(record, json.loads(portal.get(f"/schemas/{schema}.json")))
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

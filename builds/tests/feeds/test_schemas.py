@@ -1,0 +1,115 @@
+"""The JSON Schemas, and that what the pipeline writes is as they say, no more and no less."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.test import Client
+from jsonschema import Draft202012Validator
+
+from builds.choices import CheckName, ReleaseStatus, Role, System, Trigger, Variant, Verdict
+from builds.feeds.schemas import NAMES, read
+from builds.models import Channel, Release
+from builds.pipeline import documents, keep, publish, withdraw
+from builds.storage import artifacts
+from builds.tests.factories import NOW, ArtifactFactory, CheckFactory, ReleaseFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def sealed(schema: Any) -> Any:
+    """The same that allows no key which it does not describe."""
+    if isinstance(schema, list):
+        return [sealed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {name: sealed(each) for name, each in schema.items()}
+    is_record = isinstance(schema.get("properties"), dict) and schema.get("type") == "object"
+    return inner | {"additionalProperties": False} if is_record else inner
+
+
+def check(name: str, data: bytes | None) -> dict[str, Any]:
+    """The record, if it is as its schema says."""
+    assert data is not None
+    record: dict[str, Any] = json.loads(data)
+    schema = sealed(read(name, f"https://images.example.org/schemas/{name}.json"))
+    validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    assert [f"{error.json_path}: {error.message}" for error in validator.iter_errors(record)] == []
+    return record
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_schema_is_published_under_its_own_name(client: Client, name: str) -> None:
+    response = client.get(f"/schemas/{name}.json")
+    assert response["Content-Type"] == "application/schema+json"
+    schema = response.json()
+    assert schema["$id"] == f"http://testserver/schemas/{name}.json"
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    Draft202012Validator.check_schema(schema)
+
+
+def test_schema_that_is_not_there_names_those_that_are(client: Client) -> None:
+    response = client.get("/schemas/nothing.json")
+    assert response.status_code == 404
+    assert response.content == b"There is no schema nothing. Schemas: latest, release, releases.\n"
+
+
+def test_what_is_written_for_a_release_is_as_the_schemas_say() -> None:
+    release = ReleaseFactory(channel__name="demo", published=True, stored=True)
+    Release.objects.filter(pk=release.pk).update(overrides={"nixpkgs": "github:NixOS/nixpkgs"})
+    CheckFactory(release=release, name=CheckName.LEAST_RAM_NETBOOT, passed=True, gates=False)
+    release.artifacts.filter(role=Role.INITRD).update(least_memory=256)
+    old = ReleaseFactory(channel=release.channel, published=True)
+    withdraw(old, "It does not boot.", by=None, at=NOW)
+    keep(release, "A customer boots it.", by=None, at=NOW)
+
+    stored = artifacts().read(release.key(documents.manifest_name(release.system)))
+    assert check("release", stored)["artifacts"]
+    fresh = Release.objects.with_files().get(pk=release.pk)
+    check("release", documents.manifest(fresh))
+    told = documents.moving_files("demo")
+    assert check("latest", told["latest-x86_64-linux.json"])["least_memory_mib"]
+    statuses = {each["status"] for each in check("releases", told["releases.json"])["releases"]}
+    assert statuses == {"published", "withdrawn"}
+
+
+@pytest.mark.parametrize("variant", Variant)
+def test_manifest_of_every_variant_is_as_the_schema_says(variant: Variant) -> None:
+    release = ReleaseFactory(channel__variants=(variant,), published=True)
+    ArtifactFactory(release=release, variant=variant, role=Role.BUNDLE, name="another")
+    check("release", documents.manifest(Release.objects.with_files().get(pk=release.pk)))
+
+
+def test_schema_knows_every_word_of_the_closed_sets() -> None:
+    manifest = read("release", "")["properties"]
+    artifact = manifest["artifacts"]["items"]["properties"]
+    verdicts = manifest["checks"]["items"]["properties"]["verdict"]["enum"]
+    history = read("releases", "")["properties"]["releases"]["items"]["properties"]
+    for words, choices in (
+        (manifest["system"]["enum"], System),
+        (manifest["trigger"]["enum"], Trigger),
+        (artifact["variant"]["enum"], Variant),
+        (artifact["role"]["enum"], Role),
+        (verdicts, Verdict),
+        (history["status"]["enum"], ReleaseStatus.known_to_outside()),
+    ):
+        assert set(words) == {str(choice) for choice in choices}
+
+
+def test_schema_refuses_what_is_wrong() -> None:
+    release = ReleaseFactory(published=True)
+    manifest = json.loads(documents.manifest(Release.objects.with_files().get(pk=release.pk)))
+    validator = Draft202012Validator(read("release", "https://example.org/it.json"))
+    for wrong in ({"format": 2}, {"sequence": 0}, {"system": "i686-linux"}, {"artifacts": [{}]}):
+        assert not validator.is_valid(manifest | wrong)
+    assert validator.is_valid(manifest | {"of_a_later_day": True})
+
+
+def test_publish_writes_what_the_schema_says(db: None) -> None:
+    release = ReleaseFactory(pinned=True, channel__checks=[])
+    ArtifactFactory(release=release, stored=True)
+    assert publish(release, at=NOW)
+    assert Channel.objects.count() == 1
+    check("release", artifacts().read(release.key(documents.manifest_name(release.system))))
