@@ -36,9 +36,9 @@ def boot_commands(release: Release, base: str, *, pinned: bool = False) -> list[
     into DHCP servers; `pinned` gives that of this very release.
     """
     artifacts = list(release.artifacts.all())
-    tarball = _first(artifacts, Role.TARBALL, Variant.KEXEC_INSTALLER)
-    script = _first(artifacts, Role.IPXE, Variant.NETBOOT)
-    iso = _first(artifacts, Role.ISO, Variant.ISO)
+    tarball = first_artifact(artifacts, Role.TARBALL, Variant.KEXEC_INSTALLER)
+    script = first_artifact(artifacts, Role.IPXE, Variant.NETBOOT)
+    iso = first_artifact(artifacts, Role.ISO, Variant.ISO)
     commands = []
     if tarball is not None:
         commands.append(_kexec(tarball, base))
@@ -132,7 +132,8 @@ def _nixos_anywhere(tarball: Artifact, base: str) -> BootCommand:
     )
 
 
-def _first(artifacts: list[Artifact], role: Role, variant: Variant) -> Artifact | None:
+def first_artifact(artifacts: list[Artifact], role: Role, variant: Variant) -> Artifact | None:
+    """Of a release's files the one of this role and variant, the gzip form of several."""
     found = (a for a in artifacts if a.role == role and a.variant == variant)
     # Of several forms the gzip one: every rescue system can unpack it.
     return min(found, key=lambda artifact: not artifact.name.endswith(".gz"), default=None)

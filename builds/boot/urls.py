@@ -2,12 +2,17 @@
 
 from django.urls import path
 
-from builds.boot import views
+from builds.boot import services, views
 from builds.boot.handover import NAME
 
 SCRIPT = "netboot.ipxe"
 
 urlpatterns = [
+    path("boot.ipxe", services.menu, name="boot-menu"),
+    path("k/<str:channel>", services.kexec_of_channel, name="kexec-script"),
+    path("k/<str:channel>/<str:version>", services.kexec_of_version, name="pinned-kexec-script"),
+    path("boot/<str:channel>.ipxe", services.channel_script, name="channel-script"),
+    path("boot/<str:channel>/<str:version>.ipxe", services.version_script, name="version-script"),
     path(
         f"boot/<str:channel>/<str:system>/<str:segment>/{SCRIPT}",
         views.script_of_latest,
