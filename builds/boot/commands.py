@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.urls import reverse
 from django.utils.translation import gettext
 
 from builds.boot.addresses import immutable_url, moving_url
@@ -42,9 +43,11 @@ def boot_commands(release: Release, base: str, *, pinned: bool = False) -> list[
     commands = []
     if tarball is not None:
         commands.append(_kexec(tarball, base))
+        commands.append(_kexec_script(release, tarball, base, pinned=pinned))
     if script is not None:
         moving = moving_url(base, release.channel.name, script.name)
         commands.append(_ipxe(release, immutable_url(base, script) if pinned else moving))
+        commands.append(_ipxe_channel(release, base, pinned=pinned))
     if iso is not None:
         commands.append(_iso(iso, base))
     if tarball is not None:
@@ -83,6 +86,46 @@ def _kexec(tarball: Artifact, base: str) -> BootCommand:
         verifies=True,
         note=gettext(
             "Paste as root on the running Linux; it boots 6 seconds later and keeps its ssh keys."
+        ),
+    )
+
+
+def kexec_script_line(release: Release, base: str, *, pinned: bool = False) -> str:
+    """The line that pipes the portal's script to a shell, which may be given more words."""
+    where = [release.channel.name, *([str(release.version)] if pinned else [])]
+    path = reverse("pinned-kexec-script" if pinned else "kexec-script", args=where)
+    return f"curl -fsSL {shlex.quote(f'{base}{path}')} | sh"
+
+
+def _kexec_script(
+    release: Release, tarball: Artifact, base: str, *, pinned: bool
+) -> BootCommand:
+    return BootCommand(
+        method="kexec_script",
+        title=gettext("Kexec, one line"),
+        text=kexec_script_line(release, base, pinned=pinned),
+        files=(tarball,),
+        verifies=True,
+        note=gettext(
+            "Paste as root on the running Linux. The script picks the architecture, checks the "
+            "machine, goes on with broken downloads and verifies the digest; “wget -qO-” does as "
+            "well as curl. It is as trustworthy as the connection that it comes over."
+        ),
+    )
+
+
+def _ipxe_channel(release: Release, base: str, *, pinned: bool) -> BootCommand:
+    where = [release.channel.name, *([str(release.version)] if pinned else [])]
+    path = reverse("version-script" if pinned else "channel-script", args=where)
+    return BootCommand(
+        method="ipxe_channel",
+        title=gettext("iPXE, any architecture"),
+        text=f"chain --autofree {base}{path}",
+        files=tuple(a for a in release.artifacts.all() if a.role in {Role.KERNEL, Role.INITRD}),
+        verifies=False,
+        note=gettext(
+            "The same for machines of any architecture: the script picks by itself. A menu of all "
+            "channels is at /boot.ipxe."
         ),
     )
 

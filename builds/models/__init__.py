@@ -11,6 +11,7 @@ from builds.models.damage import Damage
 from builds.models.delivery import Attempt, Delivery
 from builds.models.download import CountedBatch, CountedLog, DownloadCount, monday
 from builds.models.head import Head
+from builds.models.host import Host
 from builds.models.lease import Leased, LeaseLost
 from builds.models.log import LogArchive, LogChunk, Packed, Piece, lines_of
 from builds.models.notice import Event
@@ -39,6 +40,7 @@ __all__ = [
     "DownloadCount",
     "Event",
     "Head",
+    "Host",
     "LeaseLost",
     "Leased",
     "LogArchive",

@@ -25,7 +25,7 @@ fetch() (
 
 # URL, file, size in bytes. Ends when the file is that long.
 get() {
-    idle=0
+    idle=0 best=0
     while :; do
         before=$(size_of "$2")
         if [ "$before" -gt "$3" ]; then
@@ -38,12 +38,12 @@ get() {
         after=$(size_of "$2")
         [ "$after" != "$3" ] || return 0
         say "it broke off at $after of $3 bytes"
-        if [ "$after" -gt "$before" ] && [ "$after" -lt "$3" ]; then
-            idle=0
-        else
+        idle=$((idle + 1))
+        if [ "$after" -gt "$best" ] && [ "$after" -lt "$3" ]; then
+            idle=0 best=$after
+        elif [ "$after" -le "$before" ] || [ "$after" -gt "$3" ]; then
             # Nothing came, or too much: what is there may be what stands in the way.
             rm -f "$2"
-            idle=$((idle + 1))
         fi
         sleep $((idle + 1))
     done
