@@ -17,19 +17,24 @@ from builds.choices import Console
 from builds.models import Host
 from builds.web.words import moment
 
-OPTIONS = ("keys", "hostname", "addresses", "gateways", "nameservers", "card", "params")
-_LARGE = {"keys"}
-_HINTS = {
-    "keys": "ssh public keys that let root in, one a line.",
-    "addresses": "With the network's length, 192.0.2.5/24; left out: by DHCP.",
-    "card": "Its address, where it is not the one that boots.",
-    "params": "More words for the kernel's line.",
-}
+TEXTS = ("keys", "hostname", "addresses", "gateways", "nameservers", "card", "params")
+OPTIONS = (*TEXTS, "consoles")
+
+
+def _text(hint: str = "", widget: forms.Widget | None = None) -> forms.CharField:
+    return forms.CharField(required=False, help_text=hint, widget=widget)
 
 
 class HostForm(forms.ModelForm[Host]):
     """A host with its boot options, read by the rules of composed boots."""
 
+    keys = _text("ssh public keys that let root in, one a line.", forms.Textarea({"rows": 3}))
+    hostname = _text()
+    addresses = _text("With the network's length, 192.0.2.5/24; left out: by DHCP.")
+    gateways = _text("One for each family.")
+    nameservers = _text("Three at most.")
+    card = _text("Its address, where it is not the one that boots.")
+    params = _text("More words for the kernel's line.")
     consoles = forms.MultipleChoiceField(
         choices=Console.choices, widget=forms.CheckboxSelectMultiple, required=False
     )
@@ -40,17 +45,14 @@ class HostForm(forms.ModelForm[Host]):
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
-        for name in OPTIONS:
-            widget = forms.Textarea(attrs={"rows": 3}) if name in _LARGE else None
-            field = forms.CharField(required=False, widget=widget, help_text=_HINTS.get(name, ""))
-            self.fields[name] = field
+        for name in TEXTS:
             self.initial.setdefault(name, self.instance.options.get(name, ""))
         self.initial.setdefault("consoles", self.instance.options.get("consoles", "").split())
 
     def clean(self) -> dict[str, Any] | None:
         """Refuse what a composed boot would refuse, field by field."""
         cleaned = super().clean()
-        texts = {name: self.cleaned_data.get(name, "") for name in OPTIONS}
+        texts = {name: self.cleaned_data.get(name, "") for name in TEXTS}
         texts["consoles"] = " ".join(self.cleaned_data.get("consoles", ()))
         try:
             self.instance.options = BootOptions.parse(texts).texts
@@ -70,17 +72,26 @@ class HostAdmin(admin.ModelAdmin[Host]):
     list_filter = ["channel", "system", "boots_once"]
     list_select_related = ["channel", "created_by"]
     search_fields = ["name", "seen_address"]
-    readonly_fields = ["once", "seen"]
+    readonly_fields = ["told", "once", "seen"]
     fieldsets = (
         (None, {"fields": ("name", "channel", "version", "system", "boots_once")}),
-        ("Boot options", {"fields": (*OPTIONS, "consoles")}),
+        ("Boot options", {"fields": OPTIONS}),
         ("So far", {"fields": ("once", "seen")}),
     )
     actions = ["boot_again", "move"]
 
-    def get_form(self, request: HttpRequest, *args: Any, **named: Any) -> Any:
-        """The form makes the fields of the options itself."""
-        return super().get_form(request, *args, **{**named, "fields": None})
+    def get_fieldsets(self, request: HttpRequest, obj: Host | None = None) -> Any:
+        """For those who only look, the options as they are kept: its fields are the form's own."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return fieldsets
+        first, _options, last = fieldsets
+        return first, ("Boot options", {"fields": ("told",)}), last
+
+    @admin.display(description="options")
+    def told(self, host: Host) -> str:
+        """What the machine is told, a line each."""
+        return "\n".join(f"{name}: {text}" for name, text in host.options.items()) or "none"
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **named: Any

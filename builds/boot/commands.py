@@ -97,9 +97,7 @@ def kexec_script_line(release: Release, base: str, *, pinned: bool = False) -> s
     return f"curl -fsSL {shlex.quote(f'{base}{path}')} | sh"
 
 
-def _kexec_script(
-    release: Release, tarball: Artifact, base: str, *, pinned: bool
-) -> BootCommand:
+def _kexec_script(release: Release, tarball: Artifact, base: str, *, pinned: bool) -> BootCommand:
     return BootCommand(
         method="kexec_script",
         title=gettext("Kexec, one line"),

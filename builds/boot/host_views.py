@@ -41,7 +41,7 @@ def booting(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _address(request: HttpRequest) -> str | None:
-    """From where the machine asks, as far as front servers tell it; nothing keeps it from booting."""
+    """From where the machine asks, as far as it is told; it boots all the same where it is not."""
     try:
         return str(get_adapter(request).get_client_ip(request))
     except (PermissionDenied, ImproperlyConfigured):

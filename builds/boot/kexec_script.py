@@ -1,4 +1,4 @@
-"""The script that is piped to a shell: what it knows of releases, each value quoted for the shell."""
+"""The script that is piped to a shell; each value that it carries is quoted for the shell."""
 
 from __future__ import annotations
 

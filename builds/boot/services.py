@@ -69,7 +69,9 @@ def kexec_of_version(request: HttpRequest, channel: str, version: str) -> HttpRe
 
 def _kexec(request: HttpRequest, releases: list[Release], channel: str) -> HttpResponse:
     base = base_url(request)
-    script = kexec_script(releases, channel, base, f"{base}{quote(request.path)}", at=timezone.now())
+    script = kexec_script(
+        releases, channel, base, f"{base}{quote(request.path)}", at=timezone.now()
+    )
     if script is None:
         return _comment("There is no published image for kexec of this name.", 404)
     return text(script.encode())

@@ -7,34 +7,117 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('builds', '0006_count_downloads'),
+        ("builds", "0006_count_downloads"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Host',
+            name="Host",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(help_text='Which machine it is.', max_length=100, unique=True)),
-                ('version', models.CharField(blank=True, help_text='Empty: the latest of the channel.', max_length=100)),
-                ('system', models.CharField(choices=[('x86_64-linux', 'x86_64-linux'), ('aarch64-linux', 'aarch64-linux')], default='x86_64-linux', max_length=20)),
-                ('options', models.JSONField(blank=True, default=dict, editable=False, help_text='Texts of boot options, by their name.')),
-                ('boots_once', models.BooleanField(default=False, help_text="Once it was booted, its script leaves to the machine's next boot device.")),
-                ('booted_at', models.DateTimeField(blank=True, editable=False, help_text='When it was booted that once.', null=True)),
-                ('seen_at', models.DateTimeField(blank=True, editable=False, help_text='When its script was last asked for.', null=True)),
-                ('seen_address', models.GenericIPAddressField(blank=True, editable=False, help_text='From where.', null=True)),
-                ('nonce', models.CharField(default=builds.models.host.new_nonce, editable=False, max_length=64)),
-                ('token_digest', models.CharField(editable=False, max_length=64, unique=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('channel', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='hosts', to='builds.channel')),
-                ('created_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "name",
+                    models.CharField(help_text="Which machine it is.", max_length=100, unique=True),
+                ),
+                (
+                    "version",
+                    models.CharField(
+                        blank=True, help_text="Empty: the latest of the channel.", max_length=100
+                    ),
+                ),
+                (
+                    "system",
+                    models.CharField(
+                        choices=[
+                            ("x86_64-linux", "x86_64-linux"),
+                            ("aarch64-linux", "aarch64-linux"),
+                        ],
+                        default="x86_64-linux",
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "options",
+                    models.JSONField(
+                        blank=True,
+                        default=dict,
+                        editable=False,
+                        help_text="Texts of boot options, by their name.",
+                    ),
+                ),
+                (
+                    "boots_once",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Once it was booted, its script leaves to the machine's next boot device.",
+                    ),
+                ),
+                (
+                    "booted_at",
+                    models.DateTimeField(
+                        blank=True,
+                        editable=False,
+                        help_text="When it was booted that once.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "seen_at",
+                    models.DateTimeField(
+                        blank=True,
+                        editable=False,
+                        help_text="When its script was last asked for.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "seen_address",
+                    models.GenericIPAddressField(
+                        blank=True, editable=False, help_text="From where.", null=True
+                    ),
+                ),
+                (
+                    "nonce",
+                    models.CharField(
+                        default=builds.models.host.new_nonce, editable=False, max_length=64
+                    ),
+                ),
+                ("token_digest", models.CharField(editable=False, max_length=64, unique=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "channel",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="hosts",
+                        to="builds.channel",
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['name'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('system__in', ['aarch64-linux', 'x86_64-linux'])), name='host_system_is_known')],
+                "ordering": ["name"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("system__in", ["aarch64-linux", "x86_64-linux"])),
+                        name="host_system_is_known",
+                    )
+                ],
             },
         ),
     ]

@@ -1,4 +1,4 @@
-"""A small iPXE: runs a script as its sources do, and tells what was loaded, shown and ended with."""
+"""A small iPXE: runs a script as its sources do, and tells what was loaded and shown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from builds.tests.boot.ipxe import Command
 
 _ENDS = ("||", "&&", ";")
 _MOST = 500  # commands; a script that runs longer loops
-_FETCHES = ("kernel", "initrd", "imgfetch")
+_SKIPPED = {("||", True), ("&&", False)}
+_FETCHING = ("kernel", "initrd", "imgfetch")
+_SHOW = ("echo", "menu", "prompt")
+_ENDING = ("boot", "shell", "reboot", "exit")
+_NOTHING = ("goto", "imgfree")
 
 
 class Loops(AssertionError):
@@ -42,29 +46,20 @@ class Loader:
         return self
 
     def commands(self, *names: str) -> list[Command]:
-        return [command for command in self.ran if command[0] in names]
+        return [command for command in self.ran if command[:1] and command[0] in names]
 
     def _line(self, line: str) -> str:
         """The label to go to, "" for the next line; a failed line ends the script."""
-        if line.startswith(":"):
-            return ""
-        words, good, process = line.split(), True, True
-        command: Command = []
-        for word in [*words, ";"]:
-            if word.startswith("#"):
-                word = ";"  # noqa: PLW2901
-                words = []
-            if word not in _ENDS:
-                command.append(word)
+        good = True
+        for joined_by, words in _commands(line):
+            if (joined_by, good) in _SKIPPED:
                 continue
-            if process:
-                good = self._command([self._filled(each) for each in command])
-                if self.end or (good and command[:1] == ["goto"]):
-                    return "" if self.end else self._filled(command[1])
-            process = {"||": not good, "&&": good, ";": True}[word]
-            command = []
-            if not words:
-                break
+            filled = [self._filled(word) for word in words]
+            good = self._command(filled)
+            if self.end:
+                return ""
+            if filled[:1] == ["goto"]:
+                return filled[1]
         if not good:
             self.end = "failed"
         return ""
@@ -73,35 +68,56 @@ class Loader:
         return re.sub(r"\$\{([^{}]*)\}", lambda found: self.settings.get(str(found[1]), ""), word)
 
     def _command(self, words: Command) -> bool:
+        if not words:
+            return True
         self.ran.append(words)
         if len(self.ran) > _MOST:
             raise Loops
-        match words:
-            case []:
-                return True
-            case ["iseq", one, other]:
-                return one == other
-            case ["isset", *value]:
-                return bool(value and value[0])
-            case ["set", name, *value]:
-                self.settings[name] = " ".join(value)
-            case ["echo", *text] | ["menu", *text] | ["item", "--gap", *text] | ["prompt", *text]:
-                self.shown.append(" ".join(text))
-            case ["item", "--key", _, label, *text] | ["item", label, *text]:
-                self.items[label] = " ".join(text)
-            case ["choose", *options, name]:
-                self.settings[name] = self._chosen(options)
-            case [("boot" | "shell" | "reboot" | "exit") as end, *_]:
-                self.end = end
-            case [("kernel" | "initrd" | "imgfetch"), *rest]:
-                return not self.missing & set(rest)
-            case [("goto" | "imgfree"), *_]:
-                pass
-            case _:
-                raise AssertionError(f"no iPXE knows {words}")
+        name, *rest = words
+        if name in _SHOW:
+            self.shown.append(" ".join(rest))
+        elif name in _ENDING:
+            self.end = name
+        elif name in _FETCHING:
+            return not self.missing & set(rest)
+        elif name not in _NOTHING:
+            return bool(getattr(self, f"_{name}")(*rest))
         return True
 
-    def _chosen(self, options: Command) -> str:
+    def _iseq(self, one: str, other: str) -> bool:
+        return one == other
+
+    def _isset(self, value: str) -> bool:
+        return bool(value)
+
+    def _set(self, name: str, *value: str) -> bool:
+        self.settings[name] = " ".join(value)
+        return True
+
+    def _item(self, *words: str) -> bool:
+        if words[0] == "--gap":
+            self.shown.append(" ".join(words[1:]))
+            return True
+        label, *text = words[2:] if words[0] == "--key" else words
+        self.items[label] = " ".join(text)
+        return True
+
+    def _choose(self, *words: str) -> bool:
+        *options, name = words
         chosen = self.chooses.pop(0) if self.chooses else options[options.index("--default") + 1]
         assert chosen in self.items
-        return chosen
+        self.settings[name] = chosen
+        return True
+
+
+def _commands(line: str) -> list[tuple[str, Command]]:
+    """The commands of a line, each with what stands before it; a label is none."""
+    found: list[tuple[str, Command]] = [("", [])]
+    for word in [] if line.startswith(":") else line.split():
+        if word.startswith("#"):
+            break
+        if word in _ENDS:
+            found.append((word, []))
+        else:
+            found[-1][1].append(word)
+    return found

@@ -1,4 +1,4 @@
-"""A rescue system in a folder with chosen programs, and a web server that misbehaves as it is told."""
+"""A rescue system of chosen programs in a folder, and a web server that misbehaves as told."""
 
 from __future__ import annotations
 
@@ -33,7 +33,11 @@ def tarball(run: str = RUN, **more: str) -> bytes:
     """A kexec tarball whose run leaves a mark, and other members by name."""
     buffer = io.BytesIO()
     names = ("kexec", "ip", "bzImage", "initrd")
-    files = {"kexec/run": run, **{f"kexec/{name}": Random(name).randbytes(20_000).hex() for name in names}, **more}
+    files = {
+        "kexec/run": run,
+        **{f"kexec/{name}": Random(name).randbytes(20_000).hex() for name in names},
+        **more,
+    }
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         for name, text in files.items():
             entry = tarfile.TarInfo(name)

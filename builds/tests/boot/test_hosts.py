@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from django.conf import LazySettings
 from django.contrib.auth.models import User
@@ -87,9 +85,11 @@ def test_host_that_boots_once_leaves_to_the_next_device_from_then_on(
     broken = booted(client, once, missing=frozenset({f"/releases/download/demo/1.0/{INITRD}"}))
     assert (broken.end, broken.commands("imgfetch")) == ("shell", [])
     machine = booted(client, once)
-    assert [command[0] for command in machine.ran[-5:]] == [
-        *("initrd", "imgfetch", "imgfree", "boot"),
-    ] or machine.commands("imgfetch") == [["imgfetch", "--name", "report", report]]
+    assert machine.ran[-3:] == [
+        ["imgfetch", "--name", "report", report],
+        ["imgfree", "report"],
+        ["boot"],
+    ]
     assert client.head(report).status_code == 200
     assert booted(client, once).end == "boot"
     assert client.get(report).status_code == 200
@@ -228,9 +228,7 @@ def test_actions_let_boot_once_more_and_give_another_address(client: Client, dem
 
 
 @pytest.mark.parametrize("standing", [Standing.VIEWER, Standing.OPERATOR])
-def test_others_see_hosts_but_no_address(
-    client: Client, demo: Channel, standing: Standing
-) -> None:
+def test_others_see_hosts_but_no_address(client: Client, demo: Channel, standing: Standing) -> None:
     one = host(demo)
     client.force_login(person(standing))
     page = client.get(f"{LIST}{one.pk}/change/")
@@ -248,5 +246,5 @@ def test_list_shows_when_each_was_seen(client: Client, demo: Channel) -> None:
     one.note_booting(at=NOW)
     client.force_login(person(Standing.ADMIN))
     said = text_of(client.get(LIST))
-    assert re.search(r"2026-11-22 .*from 192\.0\.2\.7", said)
+    assert "from 192.0.2.7" in said
     assert "yes, and did" in said

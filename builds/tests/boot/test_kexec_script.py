@@ -123,12 +123,12 @@ def test_what_is_not_what_was_published_is_never_run(
     assert sum(path.stat().st_size for path in system.root.glob("root/**/*.part")) < 300_000
 
 
-@pytest.mark.parametrize(("shell", "program"), [*WAYS, ("busybox", "busybox wget")])
+@pytest.mark.parametrize("way", [*WAYS, ("busybox", "busybox wget")])
 @pytest.mark.parametrize("moods", [["cut", "cut", "cut"], ["redirect"], ["cut", "no ranges"]])
 def test_broken_and_redirected_downloads_come_to_their_end(
-    release: Release, rescue: MakeRescue, served: Shop, shell: str, program: str, moods: list[str]
+    release: Release, rescue: MakeRescue, served: Shop, way: tuple[str, str], moods: list[str]
 ) -> None:
-    system = rescue(shell, program)
+    system = rescue(*way)
     served.moods = [*moods]
     done = system.pipe(script())
     assert done.returncode == 0, done.stderr
@@ -194,7 +194,7 @@ def test_other_programs_take_the_place_of_missing_ones(
 
 
 @pytest.mark.parametrize(
-    ("file", "text", "words"),
+    "stop",
     [
         ("proc/sys/kernel/kexec_load_disabled", "1\n", "kexec is switched off"),
         ("sys/kernel/security/lockdown", "none [integrity] confidentiality\n", "Secure Boot"),
@@ -203,8 +203,9 @@ def test_other_programs_take_the_place_of_missing_ones(
     ],
 )
 def test_what_would_stop_it_is_named_before_anything_is_written(
-    demo: Channel, rescue: MakeRescue, served: Shop, file: str, text: str, words: str
+    demo: Channel, rescue: MakeRescue, served: Shop, stop: tuple[str, str, str]
 ) -> None:
+    file, text, words = stop
     published(demo, "1.0", served, least=352)
     system = rescue()
     system.write(file, text)

@@ -227,9 +227,7 @@ def test_nothing_that_somebody_typed_is_run(demo: Channel, title: str, reason: s
     machine = Loader(dict(given)).run(script)
     assert machine.commands("kernel", "initrd", "boot") == loads(PC, "2.0")
     assert len(machine.items) == 4
-    told = Loader(dict(given)).run(
-        picked("demo 1.0", standing.of_version("demo", "1.0")).decode()
-    )
+    told = Loader(dict(given)).run(picked("demo 1.0", standing.of_version("demo", "1.0")).decode())
     assert told.end == "shell"
     assert told.commands("kernel", "initrd", "boot", "chain") == []
     for text in (script, screen(title)):
@@ -243,4 +241,4 @@ def test_screen_shows_one_short_line_of_plain_letters(text: str) -> None:
     assert len(shown) <= WIDTH
     assert re.fullmatch(r"[A-Za-z0-9 .,:/()+!?@=%*_-]*", shown)
     assert screen(shown) == shown
-    assert screen("Grüße – é") == "Gruße - e".replace("ß", "?").replace(" - ", " ? ")
+    assert screen("Züri é ß") == "Zuri e ?"

@@ -63,6 +63,15 @@ def by_ipxe(web: Web, path: str) -> Machine:
     )
 
 
+def type_line(guest: Guest, line: str) -> None:
+    """Type as fast as a BIOS reads: its buffer holds fifteen keys."""
+    for start in range(0, len(line), 8):
+        part = line[start : start + 8]
+        guest.send(part)
+        guest.wait_for(re.escape(part[-4:]), timeout=WAIT)
+    guest.send("\r")
+
+
 def is_up(release: Release) -> str:
     return re.escape(f"mini image is up: {PC} {release.image_version}")
 
@@ -81,20 +90,17 @@ def test_menu_takes_keys_tells_what_is_missing_and_boots_the_default_by_itself(
             ("riscv64", "/boot/demo.ipxe", "machines of the architecture riscv64"),
             ("arm64", "/boot.ipxe", "arm-only: 1.0"),
         ):
-            guest.send(f"set buildarch {architecture}\r")
+            type_line(guest, f"set buildarch {architecture}")
             guest.wait_for(PROMPT, timeout=WAIT)
-            if path == "/boot.ipxe":
-                break
-            guest.send(f"chain {guests_url(web, path)}\r")
+            type_line(guest, f"chain {guests_url(web, path)}")
             guest.wait_for(words, timeout=WAIT)
+            if path == "/boot.ipxe":
+                guest.send("s")
             guest.wait_for(PROMPT, timeout=WAIT)
-        guest.send(f"set menu-timeout 0 && chain {guests_url(web, '/boot.ipxe')}\r")
-        guest.wait_for(words, timeout=WAIT)
-        guest.send("s")
+        type_line(guest, "clear buildarch && set cmdline test.word && set menu-timeout 3000")
         guest.wait_for(PROMPT, timeout=WAIT)
-        guest.send("clear buildarch && set cmdline mini.poweroff && set menu-timeout 3000\r")
-        guest.wait_for(PROMPT, timeout=WAIT)
-        guest.send(f"chain {guests_url(web, '/boot.ipxe')}\r")
+        type_line(guest, f"chain {guests_url(web, '/boot.ipxe')}")
+        guest.wait_for(r"Command line: .*console=ttyS0.* test\.word", timeout=WAIT)
         guest.wait_for(is_up(release), timeout=WAIT)
 
 
