@@ -160,7 +160,9 @@ def _answer(handler: BaseHTTPRequestHandler, given: Shop) -> None:
         handler.send_error(404)
         return
     if mood == "altered":
-        data = data[:300] + bytes([data[300] ^ 1]) + data[301:]
+        data = b"".join(
+            bytes([data[at] ^ 1]) + data[at + 1 : at + 300] for at in range(0, len(data), 300)
+        )
     if mood == "other":
         data = data[:-1]
     start = int(wanted[1]) if wanted and mood != "no ranges" else 0
