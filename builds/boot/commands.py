@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from django.urls import reverse
@@ -43,7 +43,7 @@ def boot_commands(release: Release, base: str, *, pinned: bool = False) -> list[
     commands = []
     if tarball is not None:
         commands.append(_kexec(tarball, base))
-        commands.append(_kexec_script(release, tarball, base, pinned=pinned))
+        commands += _kexec_script(release, tarball, base, pinned=pinned)
     if script is not None:
         moving = moving_url(base, release.channel.name, script.name)
         commands.append(_ipxe(release, immutable_url(base, script) if pinned else moving))
@@ -90,18 +90,16 @@ def _kexec(tarball: Artifact, base: str) -> BootCommand:
     )
 
 
-def kexec_script_line(release: Release, base: str, *, pinned: bool = False) -> str:
-    """The line that pipes the portal's script to a shell, which may be given more words."""
-    where = [release.channel.name, *([str(release.version)] if pinned else [])]
-    path = reverse("pinned-kexec-script" if pinned else "kexec-script", args=where)
-    return f"curl -fsSL {shlex.quote(f'{base}{path}')} | sh"
-
-
-def _kexec_script(release: Release, tarball: Artifact, base: str, *, pinned: bool) -> BootCommand:
-    return BootCommand(
+def _kexec_script(
+    release: Release, tarball: Artifact, base: str, *, pinned: bool
+) -> Iterator[BootCommand]:
+    """None of a tarball that the script does not take."""
+    if not tarball.name.endswith(".gz"):
+        return
+    yield BootCommand(
         method="kexec_script",
         title=gettext("Kexec, one line"),
-        text=kexec_script_line(release, base, pinned=pinned),
+        text=f"curl -fsSL {base}{_path('kexec-script', release, pinned=pinned)} | sh",
         files=(tarball,),
         verifies=True,
         note=gettext(
@@ -113,12 +111,10 @@ def _kexec_script(release: Release, tarball: Artifact, base: str, *, pinned: boo
 
 
 def _ipxe_channel(release: Release, base: str, *, pinned: bool) -> BootCommand:
-    where = [release.channel.name, *([str(release.version)] if pinned else [])]
-    path = reverse("version-script" if pinned else "channel-script", args=where)
     return BootCommand(
         method="ipxe_channel",
         title=gettext("iPXE, any architecture"),
-        text=f"chain --autofree {base}{path}",
+        text=f"chain --autofree {base}{_path('channel-script', release, pinned=pinned)}",
         files=tuple(a for a in release.artifacts.all() if a.role in {Role.KERNEL, Role.INITRD}),
         verifies=False,
         note=gettext(
@@ -126,6 +122,13 @@ def _ipxe_channel(release: Release, base: str, *, pinned: bool) -> BootCommand:
             "channels is at /boot.ipxe."
         ),
     )
+
+
+def _path(script: str, release: Release, *, pinned: bool) -> str:
+    """The path of a script that is made for all systems: of the channel, or of this version."""
+    if pinned:
+        return reverse(f"pinned-{script}", args=[release.channel.name, release.version])
+    return reverse(script, args=[release.channel.name])
 
 
 def _ipxe(release: Release, url: str) -> BootCommand:

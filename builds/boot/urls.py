@@ -25,7 +25,11 @@ urlpatterns = [
     path("boot/host/<token:token>.ipxe", host_views.script, name="host-script"),
     path("boot/host/<token:token>/booting.txt", host_views.booting, name="host-booting"),
     path("boot/<str:channel>.ipxe", services.channel_script, name="channel-script"),
-    path("boot/<str:channel>/<str:version>.ipxe", services.version_script, name="version-script"),
+    path(
+        "boot/<str:channel>/<str:version>.ipxe",
+        services.version_script,
+        name="pinned-channel-script",
+    ),
     path(
         f"boot/<str:channel>/<str:system>/<str:segment>/{SCRIPT}",
         views.script_of_latest,

@@ -39,6 +39,7 @@ def ways(release: Release, options: BootOptions, base: str, alike: Sequence[Rele
     if "kexec" in usual:
         kexec = chained(_kexec_lines(usual["kexec"], options, base))
         found.append(Way(replace(usual["kexec"], text=kexec), NETWORK))
+    if "kexec_script" in usual:
         found.append(_piped(usual["kexec_script"], options))
     if "ipxe" in usual:
         text = f"chain --autofree {script_url(release, options, base)}"

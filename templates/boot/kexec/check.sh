@@ -107,7 +107,8 @@ list_lacks_of_space() {
     # The download, and what is unpacked of it, which is packed already for the most part.
     copies=2
     if [ "$download_only" = yes ] || [ "$variant" = kexec-bundle ]; then copies=1; fi
-    needed=$((copies * size / 1024 - $(size_of "$dir/$name.part") / 1024 + 1024))
+    here=$(($(size_of "$dir/$name.part") + $(size_of "$dir/$name")))
+    needed=$(((copies * size - here) / 1024 + 1024))
     free=$(free_space "$place")
     [ "$free" -ge "$needed" ] || echo "- $place has $((free / 1024)) MiB of space, and" \
         "$((needed / 1024)) MiB are needed: choose another folder with --dir"

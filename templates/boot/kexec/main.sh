@@ -58,9 +58,13 @@ main() {
         say "$dir/$name is downloaded and verified; nothing was run"
         exit 0
     fi
-    case $variant in kexec-bundle) set -- sh "$dir/$name" "$@" ;; *) unpack && set -- "$dir/kexec/run" "$@" ;; esac
+    program=$dir/$name
+    if [ "$variant" != kexec-bundle ]; then
+        unpack
+        program=$dir/kexec/run
+    fi
     # What is left on standard input is this script's, if it was piped to the shell.
-    "$@" < /dev/null || fail 8 "$1 ended with $?; nothing was booted"
+    sh "$program" "$@" < /dev/null || fail 8 "$program ended with $?; nothing was booted"
 }
 
 set_option() {
