@@ -98,7 +98,7 @@ def _kexec_script(
         return
     yield BootCommand(
         method="kexec_script",
-        title=gettext("Kexec, one line"),
+        title="curl | sh",
         text=f"curl -fsSL {base}{_path('kexec-script', release, pinned=pinned)} | sh",
         files=(tarball,),
         verifies=True,

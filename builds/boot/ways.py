@@ -97,7 +97,7 @@ def titles() -> dict[str, str]:
     """What a form offers, by the method's name, in the order of `ways`."""
     return {
         "kexec": "Kexec",
-        "kexec_script": gettext("Kexec, one line"),
+        "kexec_script": "curl | sh",
         "ipxe": "iPXE",
         "ipxe_channel": gettext("iPXE, any architecture"),
         "iso": "ISO",
