@@ -43,7 +43,8 @@ def kexec_script(
         return None
     context = {
         "title": screen(channel),
-        "url": shlex.quote(url),
+        # It stands in a comment, which ends with its line.
+        "url": shlex.quote("".join(url.split())),
         "base": shlex.quote(base),
         "channel": shlex.quote(channel),
         "made_at": shlex.quote(_moment(at)),

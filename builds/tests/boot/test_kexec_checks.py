@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 from django.test import Client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from builds.boot.kexec_script import kexec_script
 from builds.boot.screen import screen
 from builds.choices import System
 from builds.models import Channel, Damage, Release
 from builds.tests.boot.conftest import MakeRescue
+from builds.tests.boot.examples import nasty
 from builds.tests.boot.kexec import NAME, published, script
 from builds.tests.boot.rescue import Shop, tarball
 from builds.tests.factories import ReleaseFactory
@@ -152,6 +156,34 @@ def test_words_of_rows_stay_words(release: Release, rescue: MakeRescue, word: st
     done = system.pipe(script())
     assert done.returncode == 4, done.stderr
     assert f"was withdrawn: {screen(f'so {word}')}\n" in done.stderr
+
+
+texts = st.one_of(nasty, st.text()).map(lambda text: text.encode(errors="replace").decode())
+
+
+@given(texts, texts, texts)
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_no_word_is_more_than_a_word_to_a_shell(
+    release: Release, name: str, base: str, reason: str
+) -> None:
+    name, base = name.replace("\0", ""), base.replace("\0", "")
+    gone = Release(channel=release.channel, system=System.AARCH64, version="1.0", sequence=2)
+    gone.status, gone.reason, gone.published_at, gone.pk = "withdrawn", reason, NOW, 0
+    text = kexec_script([gone, release], name, base, f"{base}/k/{name}", at=NOW)
+    assert text is not None
+    functions, last = text.rstrip("\n").rsplit("\n", 1)
+    assert last == '{ main "$@"; }'
+    shown = (
+        "choose_release aarch64-linux; choose_file x86_64-linux kexec-installer; "
+        'printf \'%s\\0\' "$portal" "$channel" "$why" "$url"'
+    )
+    done = subprocess.run(["dash", "-c", f"{functions}\n{shown}"], capture_output=True, check=True)
+    url = f"{base}/{release.key(NAME)}"
+    why = screen(f"demo 1.0 aarch64-linux was withdrawn: {reason}", 400)
+    assert done.stdout.decode().split("\0")[:-1] == [base, name, why, url]
+    assert done.stderr == b""
 
 
 def test_answers_are_plain_and_nothing_that_is_gone_is_offered(

@@ -22,7 +22,7 @@ END
 
 main() {
     set -eu
-    PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin
+    PATH=${PATH:-}:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin
     variant=kexec-installer dir=/root/nixos-images signers=''
     download_only=no force_older=no ignore_ram=no left=$#
     while [ "$left" -gt 0 ]; do
