@@ -69,7 +69,6 @@ def shell_words(text: str) -> list[str]:
     return ran.stdout.decode().split("\0")
 
 
-@pytest.mark.parametrize("texts", [{}, FULL])
 def test_piped_script_is_given_keys_before_and_parameters_behind(both: list[Release]) -> None:
     line = commands(both, asked(**FULL))["kexec_script"].text.splitlines()[-1]
     params = "console=tty0 console=ttyS1,115200 quiet a.b=~c,d:e/%f@g+h-i systemd.hostname=rescue"
@@ -85,9 +84,18 @@ def test_commands_of_one_release_name_its_version(both: list[Release]) -> None:
     assert found["ipxe_channel"] == f"chain --autofree {BASE}/boot/demo/1.0.ipxe"
 
 
+@pytest.mark.parametrize("texts", [{}, FULL])
 def test_shells_read_every_line(both: list[Release], texts: dict[str, str]) -> None:
     found = commands(both, asked(**texts))
-    for method in ("kexec", "iso", "pixiecore", "grub_files", "qemu", "dnsmasq_scripts"):
+    for method in (
+        "kexec",
+        "kexec_script",
+        "iso",
+        "pixiecore",
+        "grub_files",
+        "qemu",
+        "dnsmasq_scripts",
+    ):
         if method in found:
             subprocess.run(["sh", "-n"], input=found[method].text.encode(), check=True)
             subprocess.run(["busybox", "sh", "-n"], input=found[method].text.encode(), check=True)
