@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from django.urls import reverse
 from django.utils.translation import gettext
 
 from builds.boot.addresses import immutable_url, moving_url
@@ -36,15 +37,17 @@ def boot_commands(release: Release, base: str, *, pinned: bool = False) -> list[
     into DHCP servers; `pinned` gives that of this very release.
     """
     artifacts = list(release.artifacts.all())
-    tarball = _first(artifacts, Role.TARBALL, Variant.KEXEC_INSTALLER)
-    script = _first(artifacts, Role.IPXE, Variant.NETBOOT)
-    iso = _first(artifacts, Role.ISO, Variant.ISO)
+    tarball = first_artifact(artifacts, Role.TARBALL, Variant.KEXEC_INSTALLER)
+    script = first_artifact(artifacts, Role.IPXE, Variant.NETBOOT)
+    iso = first_artifact(artifacts, Role.ISO, Variant.ISO)
     commands = []
     if tarball is not None:
         commands.append(_kexec(tarball, base))
+        commands += _kexec_script(release, tarball, base, pinned=pinned)
     if script is not None:
         moving = moving_url(base, release.channel.name, script.name)
         commands.append(_ipxe(release, immutable_url(base, script) if pinned else moving))
+        commands.append(_ipxe_channel(release, base, pinned=pinned))
     if iso is not None:
         commands.append(_iso(iso, base))
     if tarball is not None:
@@ -85,6 +88,47 @@ def _kexec(tarball: Artifact, base: str) -> BootCommand:
             "Paste as root on the running Linux; it boots 6 seconds later and keeps its ssh keys."
         ),
     )
+
+
+def _kexec_script(
+    release: Release, tarball: Artifact, base: str, *, pinned: bool
+) -> Iterator[BootCommand]:
+    """None of a tarball that the script does not take."""
+    if not tarball.name.endswith(".gz"):
+        return
+    yield BootCommand(
+        method="kexec_script",
+        title="curl | sh",
+        text=f"curl -fsSL {base}{_path('kexec-script', release, pinned=pinned)} | sh",
+        files=(tarball,),
+        verifies=True,
+        note=gettext(
+            "Paste as root on the running Linux. The script picks the architecture, checks the "
+            "machine, goes on with broken downloads and verifies the digest; “wget -qO-” does as "
+            "well as curl. It is as trustworthy as the connection that it comes over."
+        ),
+    )
+
+
+def _ipxe_channel(release: Release, base: str, *, pinned: bool) -> BootCommand:
+    return BootCommand(
+        method="ipxe_channel",
+        title=gettext("iPXE, any architecture"),
+        text=f"chain --autofree {base}{_path('channel-script', release, pinned=pinned)}",
+        files=tuple(a for a in release.artifacts.all() if a.role in {Role.KERNEL, Role.INITRD}),
+        verifies=False,
+        note=gettext(
+            "The same for machines of any architecture: the script picks by itself. A menu of all "
+            "channels is at /boot.ipxe."
+        ),
+    )
+
+
+def _path(script: str, release: Release, *, pinned: bool) -> str:
+    """The path of a script that is made for all systems: of the channel, or of this version."""
+    if pinned:
+        return reverse(f"pinned-{script}", args=[release.channel.name, release.version])
+    return reverse(script, args=[release.channel.name])
 
 
 def _ipxe(release: Release, url: str) -> BootCommand:
@@ -132,7 +176,8 @@ def _nixos_anywhere(tarball: Artifact, base: str) -> BootCommand:
     )
 
 
-def _first(artifacts: list[Artifact], role: Role, variant: Variant) -> Artifact | None:
+def first_artifact(artifacts: list[Artifact], role: Role, variant: Variant) -> Artifact | None:
+    """Of a release's files the one of this role and variant, the gzip form of several."""
     found = (a for a in artifacts if a.role == role and a.variant == variant)
     # Of several forms the gzip one: every rescue system can unpack it.
     return min(found, key=lambda artifact: not artifact.name.endswith(".gz"), default=None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
+
 from django.template.loader import render_to_string
 from django.urls import reverse
 
@@ -14,6 +16,41 @@ from builds.pipeline.documents import netboot_of
 BOOT_CARD = "BOOTIF=01-${netX/mac:hexhyp}"
 
 
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """What a script loads of one release, by paths that name no host.
+
+    `folder` is the release's, `kernel` and `initrd` are names in it, `params` the kernel's words;
+    `extra` is the name of the handed over archive and `archive` its path, "" where there is none.
+    """
+
+    folder: str
+    kernel: str
+    initrd: str
+    params: str
+    extra: str
+    archive: str
+
+
+def loading(release: Release, options: BootOptions) -> Loading | None:
+    """What a script loads to boot a release with these options, None where it has no netboot."""
+    netboot = netboot_of(release)
+    if netboot is None:
+        return None
+    params = [netboot["params"], *options.kernel_params]
+    if options.is_for_any_card:
+        params.append(BOOT_CARD)
+    has_extra = bool(handover.handover_files(options))
+    return Loading(
+        folder=f"/{release.key(netboot['kernel']).removesuffix(netboot['kernel'])}",
+        kernel=netboot["kernel"],
+        initrd=netboot["initrd"],
+        params=" ".join(filter(None, params)),
+        extra=handover.NAME if has_extra else "",
+        archive=archive_path(release, options) if has_extra else "",
+    )
+
+
 def composed_script(release: Release, options: BootOptions) -> bytes | None:
     """The script that boots a release with these options, None where it has no netboot.
 
@@ -21,19 +58,10 @@ def composed_script(release: Release, options: BootOptions) -> bytes | None:
     over archive lies beside the script. That archive comes first: it is not compressed, and an
     archive behind a compressed one has to begin where not every loader puts it.
     """
-    netboot = netboot_of(release)
-    if netboot is None:
+    found = loading(release, options)
+    if found is None:
         return None
-    params = [netboot["params"], *options.kernel_params]
-    if options.is_for_any_card:
-        params.append(BOOT_CARD)
-    context = {
-        **netboot,
-        "release": release,
-        "folder": f"/{release.key(netboot['kernel']).removesuffix(netboot['kernel'])}",
-        "params": " ".join(filter(None, params)),
-        "extra": handover.NAME if handover.handover_files(options) else "",
-    }
+    context = {**asdict(found), "release": release}
     return render_to_string("boot/netboot.ipxe", context).encode()
 
 

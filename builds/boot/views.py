@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
+from builds.boot.answers import text
 from builds.boot.handover import handover
 from builds.boot.options import BadOptions, BootOptions
 from builds.boot.script import composed_script
@@ -54,8 +55,8 @@ def handed_over(request: HttpRequest, segment: str, **where: str) -> HttpRespons
 def _script(release: Release | None, what: str, options: BootOptions) -> HttpResponse:
     script = composed_script(release, options) if release else None
     if script is None:
-        return _plain(f"There is no published netboot of {what}.", 404)
-    return _plain(script, 200)
+        return text(f"There is no published netboot of {what}.", 404)
+    return text(script)
 
 
 def _with_options(segment: str, answer: Callable[[BootOptions], HttpResponse]) -> HttpResponse:
@@ -63,13 +64,7 @@ def _with_options(segment: str, answer: Callable[[BootOptions], HttpResponse]) -
     try:
         response = answer(BootOptions.from_segment(segment))
     except BadOptions as wrong:
-        response = _plain(str(wrong), 400)
+        response = text(str(wrong), 400)
     response["Cache-Control"] = "no-cache"
     response["X-Content-Type-Options"] = "nosniff"
     return response
-
-
-def _plain(text: str | bytes, status: int) -> HttpResponse:
-    """Plain text: a machine that boots would hang on a page."""
-    body = text if isinstance(text, bytes) else f"{text}\n"
-    return HttpResponse(body, content_type="text/plain; charset=utf-8", status=status)

@@ -39,9 +39,12 @@ def ways(release: Release, options: BootOptions, base: str, alike: Sequence[Rele
     if "kexec" in usual:
         kexec = chained(_kexec_lines(usual["kexec"], options, base))
         found.append(Way(replace(usual["kexec"], text=kexec), NETWORK))
+    if "kexec_script" in usual:
+        found.append(_piped(usual["kexec_script"], options))
     if "ipxe" in usual:
         text = f"chain --autofree {script_url(release, options, base)}"
         found.append(Way(replace(usual["ipxe"], text=text)))
+        found.append(Way(usual["ipxe_channel"], EVERYTHING))
     found += [Way(usual[each], EVERYTHING) for each in ("iso", "nixos_anywhere") if each in usual]
     if "ipxe" in usual:
         found += [Way(command) for command in dnsmasq.commands(alike, options, base)]
@@ -65,12 +68,22 @@ def _kexec_lines(usual: BootCommand, options: BootOptions, base: str) -> list[st
     """The usual commands; kexec/run itself hands over root's keys and the network as it is."""
     (tarball,) = usual.files
     *before, run = kexec_lines(tarball, base)
+    return [*before, *_key_lines(options), run + _append(options)]
+
+
+def _piped(usual: BootCommand, options: BootOptions) -> Way:
+    """The line with the script; its own arguments come behind `sh -s --`."""
+    append = _append(options)
+    line = f"{usual.text} -s --{append}" if append else usual.text
+    return Way(replace(usual, text=chained([*_key_lines(options), line])), NETWORK)
+
+
+def _append(options: BootOptions) -> str:
+    """The argument of kexec/run for the kernel's line, "" where there is nothing to say."""
     words = [*options.kernel_params]
     if options.hostname:
         words.append(f"systemd.hostname={options.hostname}")
-    if words:
-        run += f" --append {shlex.quote(' '.join(words))}"
-    return [*before, *_key_lines(options), run]
+    return f" --append {shlex.quote(' '.join(words))}" if words else ""
 
 
 def _key_lines(options: BootOptions) -> Iterator[str]:
@@ -84,7 +97,9 @@ def titles() -> dict[str, str]:
     """What a form offers, by the method's name, in the order of `ways`."""
     return {
         "kexec": "Kexec",
+        "kexec_script": "curl | sh",
         "ipxe": "iPXE",
+        "ipxe_channel": gettext("iPXE, any architecture"),
         "iso": "ISO",
         "nixos_anywhere": "nixos-anywhere",
         "dnsmasq": "dnsmasq",

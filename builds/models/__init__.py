@@ -13,6 +13,7 @@ from builds.models.delivery import Attempt, Delivery
 from builds.models.download import CountedBatch, CountedLog, DownloadCount, monday
 from builds.models.head import Head
 from builds.models.head_move import HeadMove
+from builds.models.host import Host
 from builds.models.lease import Leased, LeaseLost
 from builds.models.log import LogArchive, LogChunk, Packed, Piece, lines_of
 from builds.models.notice import Event
@@ -46,6 +47,7 @@ __all__ = [
     "Event",
     "Head",
     "HeadMove",
+    "Host",
     "LeaseLost",
     "Leased",
     "LogArchive",

@@ -16,6 +16,7 @@ from builds.choices import Act, System
 from builds.models.actor import Actor
 from builds.models.build import Build
 from builds.models.channel import Channel
+from builds.models.host import Host
 from builds.models.release import Release
 from builds.request_id import current_request_id
 
@@ -214,4 +215,6 @@ def subject_of(row: Model) -> Subject:
     what = f"{row.release} {row.variant}" if isinstance(row, Build) else str(row)
     if isinstance(release, Release):
         return Subject(kind, row.pk, what, release.channel.name, release.system)
+    if isinstance(row, Host):
+        return Subject(kind, row.pk, what, row.channel.name, row.system)
     return Subject(kind, row.pk, what, row.name if isinstance(row, Channel) else "")

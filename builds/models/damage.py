@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import IntegrityError, models, transaction
@@ -23,6 +24,14 @@ class DamageQuerySet(models.QuerySet["Damage"]):
         """What is wrong with this file of a release now, if anything is."""
         found = self.unmended().filter(release=release, name=name)
         return found.select_related("release__channel").first()
+
+    def names(self, releases: Iterable[Release]) -> dict[int, set[str]]:
+        """The names of the files that are not whole now, by the release's primary key."""
+        rows = self.unmended().filter(release__in=list(releases)).values_list("release", "name")
+        found: dict[int, set[str]] = {}
+        for release, name in rows:
+            found.setdefault(release, set()).add(name)
+        return found
 
     def note(self, release: Release, name: str, what: str, *, at: datetime) -> tuple[Damage, bool]:
         """The row that says so, and whether it is news."""

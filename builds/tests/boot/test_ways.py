@@ -13,7 +13,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, example, given, settings
 
-from builds.boot.commands import BootCommand
+from builds.boot.commands import BootCommand, boot_commands
 from builds.boot.handover import handover, handover_files
 from builds.boot.options import BadOptions, BootOptions
 from builds.boot.ways import EVERYTHING, titles, ways
@@ -69,10 +69,33 @@ def shell_words(text: str) -> list[str]:
     return ran.stdout.decode().split("\0")
 
 
+def test_piped_script_is_given_keys_before_and_parameters_behind(both: list[Release]) -> None:
+    line = commands(both, asked(**FULL))["kexec_script"].text.splitlines()[-1]
+    params = "console=tty0 console=ttyS1,115200 quiet a.b=~c,d:e/%f@g+h-i systemd.hostname=rescue"
+    assert line == f"  && curl -fsSL {BASE}/k/demo | sh -s -- --append '{params}'"
+    plain = commands(both, BootOptions())
+    assert plain["kexec_script"].text == f"curl -fsSL {BASE}/k/demo | sh"
+    assert plain["ipxe_channel"].text == f"chain --autofree {BASE}/boot/demo.ipxe"
+
+
+def test_commands_of_one_release_name_its_version(both: list[Release]) -> None:
+    found = {each.method: each.text for each in boot_commands(both[0], BASE, pinned=True)}
+    assert found["kexec_script"] == f"curl -fsSL {BASE}/k/demo/1.0 | sh"
+    assert found["ipxe_channel"] == f"chain --autofree {BASE}/boot/demo/1.0.ipxe"
+
+
 @pytest.mark.parametrize("texts", [{}, FULL])
 def test_shells_read_every_line(both: list[Release], texts: dict[str, str]) -> None:
     found = commands(both, asked(**texts))
-    for method in ("kexec", "iso", "pixiecore", "grub_files", "qemu", "dnsmasq_scripts"):
+    for method in (
+        "kexec",
+        "kexec_script",
+        "iso",
+        "pixiecore",
+        "grub_files",
+        "qemu",
+        "dnsmasq_scripts",
+    ):
         if method in found:
             subprocess.run(["sh", "-n"], input=found[method].text.encode(), check=True)
             subprocess.run(["busybox", "sh", "-n"], input=found[method].text.encode(), check=True)
