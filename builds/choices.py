@@ -125,6 +125,32 @@ class Trigger(models.TextChoices):
     FIRST_START = "first-start", _("the first start")
 
 
+class Origin(models.TextChoices):
+    """Where the files of a release were made."""
+
+    BUILT = "built", _("built here")
+    HYDRA = "hydra", _("built by a Hydra")
+    ADOPTED = "adopted", _("adopted from a folder")
+    UPLOADED = "uploaded", _("uploaded")
+
+    @classmethod
+    def arriving(cls) -> frozenset[Origin]:
+        """The origins of files that are there before a release is made of them."""
+        return frozenset({cls.ADOPTED, cls.UPLOADED})
+
+
+class BuilderName(models.TextChoices):
+    """What gets the variants of a channel built."""
+
+    NIX = "nix", "Nix, on this portal's workers"
+    HYDRA = "hydra", "a Hydra, whose finished builds are fetched"
+
+    @property
+    def origin(self) -> Origin:
+        """The origin of a release that it builds."""
+        return Origin.HYDRA if self is BuilderName.HYDRA else Origin.BUILT
+
+
 class Urgency(models.IntegerChoices):
     """Whose work goes first where several wait; the smaller number does."""
 
