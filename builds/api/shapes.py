@@ -33,6 +33,20 @@ class ArtifactShape(Schema):
     immutable_url: str = Field(description="this very file, for good")
 
 
+class OriginShape(Schema):
+    """Where a release was made."""
+
+    kind: str = Field(
+        description="built, here; hydra, fetched from a Hydra that built it; adopted and uploaded, "
+        "built by somebody else",
+        examples=["built"],
+    )
+    source: str = Field(
+        description="what is known of where it was made, if not here: often a URL",
+        examples=["https://hydra.nixos.org/eval/1821001"],
+    )
+
+
 class LatestShape(Schema):
     """The latest release of a channel on a system, in one record."""
 
@@ -42,6 +56,7 @@ class LatestShape(Schema):
     sequence: int = Field(examples=[47])
     revision: str = Field(description="40 hex digits")
     published_at: datetime
+    origin: OriginShape
     release_url: str
     manifest_url: str
     sums_url: str
@@ -79,6 +94,7 @@ def latest_shape(release: Release, base: str) -> LatestShape:
         sequence=release.sequence,
         revision=release.revision,
         published_at=release.published_at.replace(microsecond=0),
+        origin=OriginShape(kind=release.origin, source=release.source),
         release_url=f"{base}{release.get_absolute_url()}",
         manifest_url=paper_url(base, release, documents.manifest_name(release.system)),
         sums_url=paper_url(base, release, documents.sums_name(release.system)),

@@ -112,8 +112,8 @@ class BuildOutput:
     the image says of itself, "" where it says nothing; `kernel_params` is the kernel's command
     line as the image's own iPXE script has it, without initrd= and ${cmdline}; `memory` is the MiB
     of RAM that the image says it needs, None where it says nothing; `sandboxed` says whether Nix
-    could isolate the build, None where nobody tells. `source` is where one can look up a build that was
-    made elsewhere. `scratch` is a folder that may go once the products are stored.
+    could isolate the build, None where nobody tells. `source` is where one can look up a build
+    that was made elsewhere. `scratch` is a folder that may go once the products are stored.
     """
 
     products: tuple[Product, ...]
