@@ -2,6 +2,7 @@
 
 from builds.models.access import acts_of, give_standing, standing_of
 from builds.models.actor import FIRST_START, PORTAL, SCHEDULE, Actor
+from builds.models.answer import Answer, OtherRequest, Reply
 from builds.models.arrival import Arrival, ArrivedPart, ArrivingFile
 from builds.models.artifact import Artifact
 from builds.models.audit import AppendOnly, AuditEntry, AuditTip, Subject
@@ -17,6 +18,8 @@ from builds.models.log import LogArchive, LogChunk, Packed, Piece, lines_of
 from builds.models.notice import Event
 from builds.models.release import NotAllowed, Release
 from builds.models.subscription import Subscription
+from builds.models.token import Token
+from builds.models.token_text import NoToken, holds_token
 from builds.models.worker import Worker
 
 __all__ = [
@@ -25,6 +28,7 @@ __all__ = [
     "PORTAL",
     "SCHEDULE",
     "Actor",
+    "Answer",
     "AppendOnly",
     "Arrival",
     "ArrivedPart",
@@ -47,16 +51,21 @@ __all__ = [
     "Leased",
     "LogArchive",
     "LogChunk",
+    "NoToken",
     "NotAllowed",
+    "OtherRequest",
     "Packed",
     "Piece",
     "Release",
+    "Reply",
     "Subject",
     "Subscription",
     "Target",
+    "Token",
     "Worker",
     "acts_of",
     "give_standing",
+    "holds_token",
     "lines_of",
     "monday",
     "pause",
