@@ -8,7 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import ValidationError
 
-from builds.api import acts, logs
+from builds.api import acts, logs, uploads
 from builds.api.authorization import rate_headers
 from builds.api.refusals import Refused
 from builds.api.shapes import LatestShape, ProblemShape, latest_shape
@@ -24,6 +24,7 @@ api = NinjaAPI(
     openapi_url="openapi.json",
 )
 api.add_router("builds/", logs.router)
+api.add_router("uploads/", uploads.router)
 api.add_router("", acts.router)
 
 

@@ -96,12 +96,16 @@ class BuildRequest:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One file that a build offers: a plain file of more than 0 bytes inside the output."""
+    """One file that a build offers: a plain file of more than 0 bytes inside the output.
+
+    `sha256` is what it must have when it is stored, "" where nobody knows before.
+    """
 
     name: str
     role: Role
     path: Path
     size: int
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

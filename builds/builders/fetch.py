@@ -124,9 +124,10 @@ class Web:
                 target.truncate(0)
                 return
             _refuse_bad(found, response)
+            line.count = have
             if not _goes_on(response, have):
                 target.truncate(0)
-            line.count = target.tell()
+                line.count = 0
             # One byte more than there should be is enough to know that it is another file.
             while block := response.read(min(BLOCK, max(1, size + 1 - line.count))):
                 target.write(block)

@@ -193,7 +193,8 @@ def _product(product: Offered, role: Role, request: BuildRequest, folder: Path) 
         name = artifact_name(meant, request.system, product.name)
     except ValueError as error:
         raise BadProduct(f"{error}.") from error
-    return Product(name, role, folder / str(product.number), size_of(product))
+    path = folder / str(product.number)
+    return Product(name, role, path, size_of(product), digest_of(product))
 
 
 def _refuse_if_short(folder: Path, size: int) -> None:

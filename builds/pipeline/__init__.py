@@ -3,7 +3,15 @@
 from builds.pipeline.adopt import Adoption, adopt
 from builds.pipeline.advance import Step, advance, note_sent
 from builds.pipeline.archive import archive_log, archive_logs
-from builds.pipeline.arrivals import Declaration, Declared, TooMuch, declare, finish
+from builds.pipeline.arrivals import (
+    Declaration,
+    Declared,
+    NoRoom,
+    TooMuch,
+    WrongDeclaration,
+    declare,
+    finish,
+)
 from builds.pipeline.arriving import WrongDigest, WrongPlace, check, forget, take_in
 from builds.pipeline.checks import run_check
 from builds.pipeline.collect import acts, collect
@@ -58,11 +66,13 @@ __all__ = [
     "Declaration",
     "Declared",
     "Line",
+    "NoRoom",
     "Place",
     "Presence",
     "Regression",
     "Step",
     "TooMuch",
+    "WrongDeclaration",
     "WrongDigest",
     "WrongPlace",
     "acts",

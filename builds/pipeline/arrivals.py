@@ -27,6 +27,7 @@ from builds.models import (
 )
 from builds.pipeline.documents import Line, digest, sums
 from builds.pipeline.plan import plan_checks
+from builds.pipeline.space import free
 from builds.points import point
 from builds.storage import is_file_name
 
@@ -35,8 +36,16 @@ REVISION = re.compile(r"[0-9a-f]{40}")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
+class WrongDeclaration(NotAllowed):
+    """What is declared can't be a release of this channel; the text says why."""
+
+
 class TooMuch(NotAllowed):
     """What is declared is larger, or more, than the portal takes."""
+
+
+class NoRoom(NotAllowed):
+    """The disk is too full for what is declared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +79,7 @@ class Declaration:
 
 
 def declare(what: Declaration, *, by: Actor, at: datetime) -> Arrival:
-    """Note what is to come. Raises NotAllowed or BadProduct where no release can be made of it."""
+    """Note what is to come. Raises NotAllowed or BadProduct where it can't be a release."""
     _refuse_wrong_words(what)
     _refuse_too_much(what, by)
     meant = {file.name: _meant(file.name, what.system) for file in what.files}
@@ -173,14 +182,16 @@ def _meant(name: str, system: System) -> Meant:
 
 def _refuse_wrong_words(what: Declaration) -> None:
     if what.system not in what.channel.systems():
-        raise NotAllowed(f"{what.channel} is not built for {what.system}.")
+        raise WrongDeclaration(f"{what.channel} is not built for {what.system}.")
     if not is_file_name(what.version) or len(what.version) > VERSION_LENGTH:
-        raise NotAllowed(f"{what.version!r} can't be a version: it must be able to stand in a URL.")
+        raise WrongDeclaration(
+            f"{what.version!r} can't be a version: it must be able to stand in a URL."
+        )
     if what.revision and not REVISION.fullmatch(what.revision):
-        raise NotAllowed(f"{what.revision!r} is no revision: that is 40 hex digits.")
+        raise WrongDeclaration(f"{what.revision!r} is no revision: that is 40 hex digits.")
     for file in what.files:
         if what.origin == Origin.UPLOADED and not DIGEST.fullmatch(file.sha256):
-            raise NotAllowed(
+            raise WrongDeclaration(
                 f"{file.sha256!r} is no SHA-256 of {file.name}: that is 64 hex digits."
             )
         if file.size < 1:
@@ -193,6 +204,8 @@ def _refuse_too_much(what: Declaration, by: Actor) -> None:
         return
     largest = settings.UPLOAD_BYTES_MOST
     total = sum(file.size for file in what.files)
+    if free(settings.DATA_DIR) < total + settings.DISK_FREE_LEAST:
+        raise NoRoom(f"The portal has no room for {total} bytes right now.")
     if total > largest:
         raise TooMuch(f"{total} bytes are more than an upload may have: {largest}.")
     if len(what.files) > settings.UPLOAD_FILES_MOST:
@@ -210,11 +223,11 @@ def _refuse_what_is_not_whole(what: Declaration, meant: dict[str, Meant]) -> Non
         check_roles(variant, (each.role for each in meant.values() if each.variant == variant))
     wanted = wanted_variants(what.channel, what.system)
     if foreign := _listed(variants - wanted):
-        raise NotAllowed(f"{what.channel} has no {foreign} on {what.system}.")
+        raise WrongDeclaration(f"{what.channel} has no {foreign} on {what.system}.")
     if not variants:
-        raise NotAllowed("A release has at least one variant.")
+        raise WrongDeclaration("A release has at least one variant.")
     if not what.partial and (lacking := _listed(wanted - variants)):
-        raise NotAllowed(
+        raise WrongDeclaration(
             f"{what.channel} for {what.system} also has {lacking}: who fetches that from the "
             "latest release would find nothing. Add it, or say that the release is to be partial."
         )
