@@ -32,7 +32,7 @@ from builds.api.act_shapes import (
 )
 from builds.api.authorization import Bearer, Reader, identified, visible_to
 from builds.api.once import answer, once
-from builds.api.shapes import ProblemShape
+from builds.api.problems import problems
 from builds.boot.addresses import base_url
 from builds.choices import Act, Scope, System, Trigger
 from builds.models import Build, Channel, NotAllowed, Release, Reply, Token
@@ -41,8 +41,8 @@ router = Router(tags=["acts"])
 
 COME_BACK_AFTER = 60  # seconds: a build of minutes rarely ends sooner
 CANCELLED = "Cancelled by a program."
-_PROBLEMS = dict.fromkeys((400, 401, 403, 409, 422, 429), ProblemShape)
-_OF_ROWS = {**_PROBLEMS, 404: ProblemShape}
+_PROBLEMS = problems(400, 401, 403, 409, 422, 429)
+_OF_ROWS = {**_PROBLEMS, **problems(404)}
 
 
 @router.post(
@@ -78,7 +78,7 @@ def trigger(request: HttpRequest, wanted: TriggerWish) -> HttpResponse:
 @router.get(
     "releases/drafts/{release_id}/",
     auth=Reader(),
-    response={200: ActedRelease, 401: ProblemShape, 403: ProblemShape, 404: ProblemShape},
+    response={200: ActedRelease, **problems(400, 401, 403, 404, 429)},
     summary="Follow a release by its id",
     url_name="draft",
 )
@@ -254,4 +254,4 @@ def _reply(request: HttpRequest, build: Build) -> Reply:
 def _told(request: HttpRequest, release: Release) -> HttpResponse:
     base = base_url(request)
     location = release_url(release, base) if release.version and request.method == "POST" else ""
-    return answer(request, Reply(200, location, acted_release(release, base).model_dump_json()))
+    return answer(Reply(200, location, acted_release(release, base).model_dump_json()))

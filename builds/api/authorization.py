@@ -45,7 +45,7 @@ class Bearer(AuthBase):
         if not token.has(self._scope):
             raise refusals.missing_scope(self._scope, token.scopes)
         if self._act not in acts_allowed(token.owner):
-            raise refusals.owner_may_not(self._act.value.replace("-", " "))
+            raise refusals.owner_may_not(self._act.value)
         return token
 
 
@@ -90,7 +90,7 @@ def reader(request: HttpRequest) -> Token | None:
 
 
 def identified(request: HttpRequest) -> Token:
-    """The live token that a request shows, counted as used, once. Raises Refused."""
+    """The live token that a request shows, counted as used, once. Raises Problem."""
     known = getattr(request, "api_token", None)
     if isinstance(known, Token):
         return known

@@ -9,6 +9,7 @@ from ninja import Field, Router, Schema
 from ninja.params.functions import Query
 
 from builds import logs
+from builds.api.problems import Problem
 from builds.logs import TooManyWatchers, Watcher
 from builds.models import Build
 
@@ -84,7 +85,7 @@ def events(
     try:
         watcher = Watcher(build.pk, after=seen, tail=tail)
     except TooManyWatchers:
-        return _busy()
+        raise _busy() from None
     response = StreamingHttpResponse(watcher, content_type="text/event-stream")
     response["X-Accel-Buffering"] = "no"
     return _open(response)
@@ -102,19 +103,14 @@ def _last_event(request: HttpRequest, after: int) -> int:
     return int(said) if said.isascii() and said.isdecimal() else after
 
 
-def _busy() -> HttpResponse:
-    response = HttpResponse(
-        "Too many watch already; ask for lines now and then instead.\n",
-        content_type="text/plain; charset=utf-8",
-        status=503,
-    )
-    response["Retry-After"] = str(SECONDS_UNTIL_NEXT_TRY)
-    return response
+def _busy() -> Problem:
+    again = {"Retry-After": str(SECONDS_UNTIL_NEXT_TRY)}
+    detail = "Too many watch already; ask for lines now and then instead."
+    return Problem(503, detail, headers=again)
 
 
 def _open(response: Answer) -> Answer:
-    """Let any page read it, and no cache keep it."""
+    """Let no cache keep it."""
     response["Cache-Control"] = "no-store"
-    response["Access-Control-Allow-Origin"] = "*"
     response["X-Content-Type-Options"] = "nosniff"
     return response

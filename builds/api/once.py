@@ -11,8 +11,8 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from builds.api.authorization import identified, rate_headers
-from builds.api.refusals import Refused
+from builds.api.authorization import identified
+from builds.api.problems import Problem
 from builds.models import Answer, OtherRequest, Reply
 
 HEADER = "Idempotency-Key"
@@ -30,26 +30,24 @@ def once(request: HttpRequest, act: Callable[[], Reply]) -> HttpResponse:
     given = request.headers.get(HEADER)
     if given is None:
         with transaction.atomic():
-            return answer(request, act())
+            return answer(act())
     token, key, asked = identified(request), _key(given), _digest(request)
     try:
         reply, is_new = Answer.objects.once(token, key, asked, act, at=timezone.now())
     except OtherRequest:
         raise _other_request() from None
-    response = answer(request, reply)
+    response = answer(reply)
     if not is_new:
         response[REPLAYED] = "true"
     return response
 
 
-def answer(request: HttpRequest, reply: Reply) -> HttpResponse:
+def answer(reply: Reply) -> HttpResponse:
     """A reply as it goes out: for one reader, kept by nobody on the way."""
     response = HttpResponse(reply.body, content_type="application/json", status=reply.status)
     response["Cache-Control"] = "no-store"
     if reply.location:
         response["Location"] = reply.location
-    for name, value in rate_headers(request).items():
-        response[name] = value
     return response
 
 
@@ -60,7 +58,7 @@ def _key(given: str) -> str:
     if _BARE.fullmatch(given.strip()):
         return given.strip()
     detail = f"{HEADER} wants 1 to 255 letters, digits and signs of ASCII, best in quotes."
-    raise Refused(400, f"{HEADER} not understood", detail)
+    raise Problem(400, detail)
 
 
 def _digest(request: HttpRequest) -> str:
@@ -70,6 +68,6 @@ def _digest(request: HttpRequest) -> str:
     return hashlib.sha256(asked.encode()).hexdigest()
 
 
-def _other_request() -> Refused:
+def _other_request() -> Problem:
     detail = f"This {HEADER} came with another request before; take a new one for each request."
-    return Refused(422, f"{HEADER} used before", detail)
+    return Problem(422, detail)

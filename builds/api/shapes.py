@@ -73,13 +73,24 @@ class LatestShape(Schema):
     )
 
 
+class ErrorShape(Schema):
+    """One thing that is wrong with a request, and where: in a parameter, or in the body."""
+
+    detail: str
+    parameter: str = Field("", description="the name of a parameter of the address")
+    pointer: str = Field("", description="a JSON pointer into the body")
+
+
 class ProblemShape(Schema):
-    """An error, as RFC 9457 describes problems."""
+    """An error, as RFC 9457 describes problems; some have further members."""
 
     type: str = "about:blank"
-    title: str
-    status: int
-    detail: str
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(examples=[404])
+    detail: str = Field(description="what is wrong, and what to do instead")
+    instance: str = Field("", description="the path that was asked for")
+    errors: list[ErrorShape] = Field([], description="of a request that is not valid")
+    request_id: str = Field("", description="of 500: what the portal's log has it under")
 
 
 def latest_shape(release: Release, base: str) -> LatestShape:

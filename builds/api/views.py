@@ -1,21 +1,50 @@
-"""The API's operations, and how errors look."""
+"""The API: its routers, listed; what each of them answers stands in a module of its own."""
 
 from __future__ import annotations
 
-import json
+from ninja import NinjaAPI, Router
+from ninja.router import BoundRouter
 
-from django.http import Http404, HttpRequest, HttpResponse
-from ninja import NinjaAPI
-from ninja.errors import ValidationError
+from builds.api import acts, latest, logs, uploads
+from builds.api.problems import handle_errors
 
-from builds.api import acts, logs, uploads
-from builds.api.authorization import rate_headers
-from builds.api.refusals import Refused
-from builds.api.shapes import LatestShape, ProblemShape, latest_shape
-from builds.boot.addresses import base_url
-from builds.models import Channel, Head
+# Several routers may have operations at one path: its reads in one, what changes it in another.
+ROUTERS: tuple[tuple[str, Router], ...] = (
+    ("latest/", latest.router),
+    ("builds/", logs.router),
+    ("uploads/", uploads.router),
+    ("", acts.router),
+)
 
-api = NinjaAPI(
+
+class PortalAPI(NinjaAPI):
+    """Ninja's API, where one path may have operations in several routers."""
+
+    def _get_bound_routers(self) -> list[BoundRouter]:
+        """Every router, the operations of a path all in the first one that has the path.
+
+        Django stops at the first pattern that matches, and would answer 405 for the others'.
+        """
+        is_first_time = self._bound_routers_cache is None
+        routers = super()._get_bound_routers()
+        if is_first_time:
+            _merge(routers)
+        return routers
+
+
+def _merge(routers: list[BoundRouter]) -> None:
+    seen: dict[str, BoundRouter] = {}
+    for router in routers:
+        for path in list(router.path_operations):
+            first = seen.setdefault(f"{router.prefix}{path}", router)
+            if first is not router:
+                own = first.prefix
+                moved = router.path_operations.pop(path)
+                at = f"{router.prefix}{path}".removeprefix(own)
+                first.path_operations[at].operations.extend(moved.operations)
+
+
+api = PortalAPI(
     title="NixOS images portal",
     version="1",
     description="What is the latest image of a channel, and where its files are.",
@@ -23,65 +52,6 @@ api = NinjaAPI(
     docs_url="docs",
     openapi_url="openapi.json",
 )
-api.add_router("builds/", logs.router)
-api.add_router("uploads/", uploads.router)
-api.add_router("", acts.router)
-
-
-@api.get(
-    "latest/{channel}/{system}/",
-    response={200: LatestShape, 404: ProblemShape},
-    summary="The latest release of a channel on a system",
-)
-def latest(request: HttpRequest, response: HttpResponse, channel: str, system: str) -> LatestShape:
-    """Everything that a client needs, in one record that never mixes releases."""
-    head = Head.objects.with_files().of(channel, system)
-    if head is None:
-        raise Http404(_why_not(channel, system))
-    response["Cache-Control"] = "no-cache"
-    response["Access-Control-Allow-Origin"] = "*"
-    return latest_shape(head.release, base_url(request))
-
-
-def _why_not(channel: str, system: str) -> str:
-    row = Channel.objects.filter(name=channel).first()
-    if row is None:
-        known = ", ".join(Channel.objects.values_list("name", flat=True)) or "none yet"
-        return f"There is no channel {channel}. Channels: {known}."
-    systems = row.systems()
-    if system not in systems:
-        return f"{channel} is not built for {system}. Systems: {', '.join(systems)}."
-    return f"{channel} has no published release for {system} yet."
-
-
-@api.exception_handler(Http404)
-def not_found(request: HttpRequest, error: Http404) -> HttpResponse:
-    """What is not there, as a problem document."""
-    return _problem("Not found", 404, str(error))
-
-
-@api.exception_handler(ValidationError)
-def invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
-    """What can't be understood, as a problem document."""
-    return _problem("Invalid request", 422, json.dumps(error.errors))
-
-
-@api.exception_handler(Refused)
-def refused(request: HttpRequest, refusal: Refused) -> HttpResponse:
-    """What a program may not do, or not now, as a problem document."""
-    said = {"type": refusal.type, "title": refusal.title, "status": refusal.status}
-    body = json.dumps({**said, "detail": refusal.detail, **refusal.members})
-    response = HttpResponse(body, content_type="application/problem+json", status=refusal.status)
-    for name, value in {**rate_headers(request), **refusal.headers}.items():
-        response[name] = value
-    response["Cache-Control"] = "no-store"
-    return response
-
-
-def _problem(title: str, status: int, detail: str) -> HttpResponse:
-    body = ProblemShape(title=title, status=status, detail=detail)
-    response = HttpResponse(
-        body.model_dump_json(), content_type="application/problem+json", status=status
-    )
-    response["Access-Control-Allow-Origin"] = "*"
-    return response
+handle_errors(api)
+for prefix, router in ROUTERS:
+    api.add_router(prefix, router)

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from functools import partial
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from builds.models import (
     Answer,
@@ -246,10 +246,14 @@ def _fold(before: date, at: datetime) -> bool:
 
 
 def _tokens(at: datetime) -> Iterator[Act]:
-    """What programs were answered long ago, and tokens that ended and are shown to nobody."""
+    answers, tokens = Answer.objects.outlived(at), Token.objects.forgettable(at)
     for rows, what, why in (
-        (Answer.objects.outlived(at), "answers kept by a key", "their programs know by now"),
-        (Token.objects.forgettable(at), "API tokens", "they ended long ago"),
+        (answers, "answers kept by a key", "their programs know by now"),
+        (tokens, "API tokens", "they ended long ago"),
     ):
         if count := rows.count():
-            yield Act("forget", f"{count} {what}", why, lambda rows=rows: bool(rows.delete()[0]))
+            yield Act("forget", f"{count} {what}", why, partial(_delete, rows))
+
+
+def _delete(rows: QuerySet[Answer] | QuerySet[Token]) -> bool:
+    return bool(rows.delete()[0])

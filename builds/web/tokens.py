@@ -58,7 +58,7 @@ class TokenForm(forms.Form):
     )
 
     def __init__(self, *args: Any, owner: User, **named: Any) -> None:
-        super().__init__(*args, **named)
+        super().__init__(*args, label_suffix="", **named)
         allowed, most = scopes_allowed(owner), settings.TOKEN_DAYS_MOST
         names = Channel.objects.values_list("name", flat=True)
         self._offer("scopes", [(each.value, each.label) for each in Scope if each in allowed])
@@ -102,7 +102,7 @@ def token_list(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @for_owners
-@reauthentication_required
+@reauthentication_required  # type: ignore[untyped-decorator]
 def token_new(request: HttpRequest) -> HttpResponse:
     """Make a token, and show its text: this once."""
     user = _user(request)

@@ -18,6 +18,7 @@ from conftest import free_port
 SUITES = [
     *(f"builds/tests/{suite}" for suite in ("models", "pipeline", "notices", "retention", "audit")),
     "builds/tests/databases/races.py",
+    "builds/tests/tokens/test_once.py",
 ]
 
 

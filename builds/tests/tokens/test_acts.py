@@ -223,13 +223,13 @@ def test_other_schemes_than_bearer_are_no_token() -> None:
 
 
 def test_number_of_queries_of_a_trigger_is_fixed(text: str, django_assert_num_queries: Any) -> None:
-    channel = demo()
+    demo()
     ask(text, "releases/", {"channel": "demo"})
     with CaptureQueriesContext(connection) as few:
         ask(text, "releases/", {"channel": "demo"})
-    for _ in range(5):
-        ReleaseFactory(channel=channel, published=True)
-        new_token(name=f"other {_}", of=Token.objects.get(name="ci").owner)
+    for number in range(5):
+        ReleaseFactory(published=True)
+        new_token(name=f"other {number}", of=Token.objects.get(name="ci").owner)
     with django_assert_num_queries(len(few)):
         assert ask(text, "releases/", {"channel": "demo"}).status_code == 202
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -138,8 +139,6 @@ class hanging:  # noqa: N801 - reads as a context manager
     """A server that takes connections and never says a word."""
 
     def __enter__(self) -> str:
-        import socket
-
         self._server = socket.create_server(("127.0.0.1", 0))
         return f"redis://127.0.0.1:{self._server.getsockname()[1]}/0"
 

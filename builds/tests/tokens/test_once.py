@@ -92,7 +92,7 @@ def test_cancelled_and_retried_once(text: str) -> None:
 def test_key_that_is_none_is_refused(text: str, key: str) -> None:
     answer = trigger(text, key=key)
     assert answer.status_code == 400
-    assert "Idempotency-Key" in answer.json()["title"]
+    assert "Idempotency-Key wants" in answer.json()["detail"]
     assert not Release.objects.exists()
 
 

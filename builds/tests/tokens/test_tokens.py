@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from builds import pipeline
 from builds.api.authorization import visible_to
-from builds.api.refusals import Refused
+from builds.api.problems import Problem
 from builds.choices import Scope, Standing
 from builds.models import Actor, AuditEntry, Release, Token
 from builds.tests.factories import ReleaseFactory
@@ -115,7 +115,7 @@ def test_token_is_never_in_a_log(
         with connection.cursor() as cursor:
             cursor.execute("DROP TABLE builds_answer")
     settings.DEBUG = True  # where most is said
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, "django.request"):
         answer = Client(raise_request_exception=False).post(
             f"{API}releases/" + (f"?access_token={text}" if kind == "address" else ""),
             '{"channel": "demo"}',
@@ -150,7 +150,7 @@ def test_drafts_are_visible_to_those_who_may_see_them_and_to_nobody_else() -> No
     nobody = owner("nobody", None)
     assert seen(new_token(Scope.READ_DRAFTS, of=nobody)[1]) == {published.pk}
     for wrong, query in (("nip_wrong", ""), (everything, f"?access_token={everything}")):
-        with pytest.raises(Refused):
+        with pytest.raises(Problem):
             seen(wrong, query)
 
 
