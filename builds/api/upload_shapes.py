@@ -99,7 +99,7 @@ def upload_shape(arrival: Arrival, base: str) -> UploadShape:
         system=arrival.system,
         version=arrival.version,
         source=arrival.source,
-        files=[_file_shape(file, arrival, base) for file in arrival.files.all()],
+        files=[file_shape(file, arrival, base) for file in arrival.files.all()],
         expires_at=expires_at(arrival),
         url=upload_url(arrival, base),
         finish_url=base + reverse("api:finish", args=[arrival.pk]),
@@ -118,7 +118,8 @@ def expires_at(arrival: Arrival) -> datetime:
     return end.replace(microsecond=0)
 
 
-def _file_shape(file: ArrivingFile, arrival: Arrival, base: str) -> UploadedFile:
+def file_shape(file: ArrivingFile, arrival: Arrival, base: str) -> UploadedFile:
+    """One file of an upload; all URLs begin with `base`."""
     return UploadedFile(
         name=file.name,
         variant=file.variant,

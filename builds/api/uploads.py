@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -21,14 +22,15 @@ from ninja import Router
 from builds import pipeline, tasks
 from builds.api import refusals
 from builds.api.act_shapes import ActedRelease, acted_release
-from builds.api.authorization import Bearer, identified, rate_headers
+from builds.api.authorization import Bearer, identified
 from builds.api.once import once
-from builds.api.refusals import Refused
-from builds.api.shapes import ProblemShape
+from builds.api.problems import Problem, problems
 from builds.api.upload_shapes import (
+    UploadedFile,
     UploadShape,
     UploadWish,
     expires_at,
+    file_shape,
     upload_shape,
     upload_url,
 )
@@ -45,8 +47,8 @@ BLOCK = 1024 * 1024
 WRONG_CHECKSUM = 460  # tus has it so
 NO_ROOM = 507
 _MAY_UPLOAD = Bearer(Scope.UPLOAD, Act.PUBLISH)
-_PROBLEMS = dict.fromkeys((400, 401, 403, 404, 409, 413, 422, 429, 507), ProblemShape)
-_OF_PIECES = {204: None, **_PROBLEMS, 411: ProblemShape, 412: ProblemShape, 415: ProblemShape}
+_PROBLEMS = problems(400, 401, 403, 404, 409, 413, 422, 429, 507)
+_OF_PIECES: dict[int, Any] = {204: None, **_PROBLEMS, **problems(411, 412, 415)}
 
 
 @router.post(
@@ -134,17 +136,20 @@ def finish(request: HttpRequest, upload_id: UUID) -> HttpResponse:
     return once(request, do)
 
 
-@router.api_operation(
-    ["HEAD"],
+@router.get(
     "{upload_id}/{name}",
     auth=_MAY_UPLOAD,
-    response={200: None, **_PROBLEMS},
+    response={200: UploadedFile, **_PROBLEMS},
     summary="How much of a file is here",
     url_name="upload-file",
 )
-def offset(request: HttpRequest, upload_id: UUID, name: str) -> HttpResponse:
-    """Upload-Offset and Upload-Length, as tus has it."""
-    return _placed(request, _file(request, upload_id, name), status=200)
+def offset(
+    request: HttpRequest, response: HttpResponse, upload_id: UUID, name: str
+) -> UploadedFile:
+    """The same in the headers Upload-Offset and Upload-Length, as tus asks for them by HEAD."""
+    file = _file(request, upload_id, name)
+    _place_in(response, file)
+    return file_shape(file, file.arrival, base_url(request))
 
 
 @router.patch(
@@ -165,30 +170,30 @@ def piece(request: HttpRequest, upload_id: UUID, name: str) -> HttpResponse:
         pipeline.take_in(file, start, _blocks(request, length), at=timezone.now())
     except pipeline.WrongPlace as error:
         offset = {"Upload-Offset": str(error.offset)}
-        raise Refused(
-            409, "Wrong offset", str(error), headers=offset, offset=error.offset
+        raise Problem(
+            409, str(error), title="Wrong offset", headers=offset, offset=error.offset
         ) from None
     except pipeline.WrongDigest as error:
-        raise Refused(WRONG_CHECKSUM, "Wrong digest", str(error), offset=0) from None
+        raise Problem(WRONG_CHECKSUM, str(error), title="Wrong digest", offset=0) from None
     except NotAllowed as error:
-        raise Refused(413, "Too many pieces", str(error)) from None
-    return _placed(request, file, status=204)
+        raise Problem(413, str(error), title="Too many pieces") from None
+    return _place_in(HttpResponse(status=204), file)
 
 
 def _place(request: HttpRequest, file: ArrivingFile) -> tuple[int, int]:
-    """Where the body goes on, and how many bytes it has. Raises Refused."""
+    """Where the body goes on, and how many bytes it has. Raises Problem."""
     if request.headers.get("Tus-Resumable", TUS) != TUS:
-        raise Refused(412, "Other version", f"This portal speaks tus {TUS}.")
+        raise Problem(412, f"This portal speaks tus {TUS}.", title="Other version")
     if request.content_type != PIECE:
-        raise Refused(415, "Other type", f"A piece of a file has the type {PIECE}.")
+        raise Problem(415, f"A piece of a file has the type {PIECE}.", title="Other type")
     length = _number(request, "Content-Length")
     if length is None:
-        raise Refused(411, "Length wanted", "Content-Length must say how many bytes come.")
+        raise Problem(411, "Content-Length must say how many bytes come.", title="Length wanted")
     start = _number(request, "Upload-Offset")
     if start is None:
-        raise Refused(400, "Offset wanted", "Upload-Offset must say where the bytes go on.")
+        raise Problem(400, "Upload-Offset must say where the bytes go on.", title="Offset wanted")
     if start == file.received and start + length > file.size:
-        raise Refused(413, "Too large", f"{file.name} was declared with {file.size} bytes.")
+        raise Problem(413, f"{file.name} was declared with {file.size} bytes.", title="Too large")
     return start, length
 
 
@@ -204,13 +209,11 @@ def _blocks(request: HttpRequest, length: int) -> Iterator[bytes]:
         yield block
 
 
-def _placed(request: HttpRequest, file: ArrivingFile, *, status: int) -> HttpResponse:
-    response = HttpResponse(status=status)
+def _place_in(response: HttpResponse, file: ArrivingFile) -> HttpResponse:
+    """Say in the headers of an answer how far a file is."""
     response["Upload-Offset"] = str(file.received)
     response["Upload-Length"] = str(file.size)
     response["Upload-Expires"] = http_date(expires_at(file.arrival).timestamp())
-    for name, value in rate_headers(request).items():
-        response[name] = value
     return _spoken(response)
 
 
@@ -226,13 +229,13 @@ def _refusing() -> Iterator[None]:
     try:
         yield
     except (BadProduct, pipeline.WrongDeclaration) as error:
-        raise Refused(422, "Invalid request", str(error)) from None
+        raise Problem(422, str(error), title="Invalid request") from None
     except pipeline.TooMuch as error:
-        raise Refused(413, "Too large", str(error)) from None
+        raise Problem(413, str(error), title="Too large") from None
     except pipeline.NoRoom as error:
-        raise Refused(NO_ROOM, "No room", str(error)) from None
+        raise Problem(NO_ROOM, str(error), title="No room") from None
     except pipeline.WrongDigest as error:
-        raise Refused(WRONG_CHECKSUM, "Wrong digest", str(error)) from None
+        raise Problem(WRONG_CHECKSUM, str(error), title="Wrong digest") from None
     except NotAllowed as error:
         raise refusals.wrong_state(str(error), "") from None
 
