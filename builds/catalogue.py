@@ -14,7 +14,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from builds.choices import CheckName, System, Variant
+from builds.choices import BuilderName, CheckName, System, Variant
 from builds.models import Channel, Target
 
 _SLOT = re.compile(r"(?P<day>[A-Za-z]+) (?P<hour>[01]\d|2[0-3]):(?P<minute>[0-5]\d)")
@@ -38,6 +38,7 @@ class Entry:
     systems: tuple[System, ...]
     variants: tuple[Variant, ...]
     slot: str
+    builder: BuilderName = BuilderName.NIX
     checks: tuple[str, ...] = ()
     checks_after: tuple[str, ...] = ()
     ssh: bool = False
@@ -236,6 +237,12 @@ def _variants(value: Any) -> tuple[Variant, ...]:
     return tuple(Variant(name) for name in _members(Variant.values, "variant")(value))
 
 
+def _builder(value: Any) -> BuilderName:
+    if value not in BuilderName.values:
+        raise ValueError(f"{value!r} is no builder; known are {', '.join(BuilderName.values)}")
+    return BuilderName(value)
+
+
 def _overrides(value: Any) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(ref, str) for ref in value.values()):
         raise ValueError("wants a table of flake refs by the input's name")
@@ -265,6 +272,7 @@ def _slot(value: Any) -> str:
 _READERS: dict[str, Callable[[Any], Any]] = {
     "title": _text,
     "flake": _text,
+    "builder": _builder,
     "attribute": _attribute,
     "systems": _systems,
     "variants": _variants,
@@ -291,6 +299,7 @@ def _channel_fields(entry: Entry, position: int) -> dict[str, Any]:
         "name": entry.name,
         "title": entry.title,
         "position": position,
+        "builder": entry.builder,
         "flake": entry.flake,
         "overrides": entry.overrides,
         "revision_input": entry.revision_input,

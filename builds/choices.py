@@ -125,6 +125,32 @@ class Trigger(models.TextChoices):
     FIRST_START = "first-start", _("the first start")
 
 
+class Origin(models.TextChoices):
+    """Where the files of a release were made."""
+
+    BUILT = "built", _("built here")
+    HYDRA = "hydra", _("built by a Hydra")
+    ADOPTED = "adopted", _("adopted from a folder")
+    UPLOADED = "uploaded", _("uploaded")
+
+    @classmethod
+    def arriving(cls) -> frozenset[Origin]:
+        """The origins of files that are there before a release is made of them."""
+        return frozenset({cls.ADOPTED, cls.UPLOADED})
+
+
+class BuilderName(models.TextChoices):
+    """What gets the variants of a channel built."""
+
+    NIX = "nix", "Nix, on this portal's workers"
+    HYDRA = "hydra", "a Hydra, whose finished builds are fetched"
+
+    @property
+    def origin(self) -> Origin:
+        """The origin of a release that it builds."""
+        return Origin.HYDRA if self is BuilderName.HYDRA else Origin.BUILT
+
+
 class Urgency(models.IntegerChoices):
     """Whose work goes first where several wait; the smaller number does."""
 
@@ -184,6 +210,7 @@ class Scope(models.TextChoices):
     CANCEL = "cancel", _("cancel builds and their releases")
     PUBLISH = "publish", _("publish drafts that have passed everything")
     WITHDRAW = "withdraw", _("withdraw published releases")
+    UPLOAD = "upload", _("upload images that were built elsewhere")
     READ_DRAFTS = "read-drafts", _("read releases that are not published")
 
     @property
@@ -191,6 +218,8 @@ class Scope(models.TextChoices):
         """The acts that it opens: to retry makes work for builders, as to trigger does."""
         if self is Scope.READ_DRAFTS:
             return frozenset()
+        if self is Scope.UPLOAD:
+            return frozenset({Act.PUBLISH})  # what passes its checks goes out to everybody
         return frozenset({Act(self.value)} | ({Act.RETRY} if self is Scope.TRIGGER else set()))
 
     @classmethod

@@ -77,7 +77,7 @@ def _plan_next() -> Release | None:
     for release in Release.objects.to_plan(timezone.now()):
         with pipeline.holding(release, _worker()) as is_ours:
             if is_ours:
-                pipeline.pin(release, pipeline.builder(), at=timezone.now())
+                pipeline.pin(release, pipeline.builder_for(release), at=timezone.now())
         if is_ours:
             return _fresh(release.pk)
     return None
@@ -92,7 +92,7 @@ def build(build_id: int) -> None:
     """
     system = Build.objects.with_release().get(pk=build_id).release.system
     for row in Build.objects.due(timezone.now()).for_system(system).in_turn().with_release():
-        if pipeline.run(row, pipeline.builder(), worker=_worker()):
+        if pipeline.run(row, pipeline.builder_for(row.release), worker=_worker()):
             move_on(_fresh(row.release_id))
             pipeline.archive_log(row)
             return

@@ -270,6 +270,8 @@ NIX_OFFLINE = env.boolean("NIX_OFFLINE", default=False)
 BUILD_TIME_LIMIT = env.integer("BUILD_TIME_LIMIT", 6 * 3600, least=1)
 BUILD_SILENCE_LIMIT = env.integer("BUILD_SILENCE_LIMIT", 3600, least=1)
 NIX_OPTIONS = nix_options(env)
+# A Hydra is asked at public addresses by https, and in these networks also by http.
+HYDRA_NETWORKS = env.networks("HYDRA_NETWORKS")
 # The bytes that a build is to find free, in the Nix store and in the data folder.
 DISK_FREE_LEAST = env.integer("DISK_FREE_LEAST", 2**30)
 BUILD_LOG_LIMIT = env.integer("BUILD_LOG_LIMIT", 256 * 1024**2, least=1024**2)  # bytes
@@ -296,6 +298,13 @@ EMAIL_TIMEOUT = 15
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.mail_from(PORTAL_URL)
 WEBHOOK_NETWORKS = env.networks("WEBHOOK_NETWORKS")
 STALE_AFTER_DAYS = env.integer("STALE_AFTER_DAYS", 9, least=1)
+
+# Uploads of images that were built elsewhere
+
+UPLOAD_BYTES_MOST = env.integer("UPLOAD_BYTES_MOST", 16 * 2**30, least=1)  # of all its files
+UPLOAD_FILES_MOST = env.integer("UPLOAD_FILES_MOST", 32, least=1)
+UPLOADS_AT_ONCE = env.integer("UPLOADS_AT_ONCE", 4, least=1)  # unfinished ones of one token
+UPLOAD_KEPT_HOURS = env.integer("UPLOAD_KEPT_HOURS", 48, least=1)  # since something last came
 
 # Keeping: how long what may go still stays, and how fast stored files are hashed again
 

@@ -121,7 +121,7 @@ class ReleaseAdmin(ReadOnlyAdmin[Release]):
 
     list_display = ["name", "channel", "system", "status", "trigger", "created_at", "page"]
     list_per_page = 50
-    list_filter = ["status", "channel", "system", "trigger"]
+    list_filter = ["status", "channel", "system", "trigger", "origin"]
     list_select_related = ["channel"]
     search_fields = ["version", "revision"]
     date_hierarchy = "created_at"

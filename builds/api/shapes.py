@@ -46,6 +46,20 @@ class ArtifactShape(Schema):
     )
 
 
+class OriginShape(Schema):
+    """Where a release was made."""
+
+    kind: str = Field(
+        description="built, here; hydra, fetched from a Hydra that built it; adopted and uploaded, "
+        "built by somebody else",
+        examples=["built"],
+    )
+    source: str = Field(
+        description="what is known of where it was made, if not here: often a URL",
+        examples=["https://hydra.nixos.org/eval/1821001"],
+    )
+
+
 class LatestShape(Schema):
     """The latest release of a channel on a system, in one record."""
 
@@ -57,6 +71,7 @@ class LatestShape(Schema):
         description="40 hex digits", examples=["b18a4b9cd22a1ff3ef9b76ef5e0ce87b4a8e2a5b"]
     )
     published_at: Time
+    origin: OriginShape
     release_url: str = Field(
         examples=[f"{PORTAL}/releases/demo/26.05.20260820.b18a4b9/x86_64-linux/"]
     )
@@ -133,6 +148,7 @@ def latest_shape(release: Release, base: str) -> LatestShape:
         sequence=release.sequence,
         revision=release.revision,
         published_at=release.published_at,
+        origin=OriginShape(kind=release.origin, source=release.source),
         release_url=f"{base}{release.get_absolute_url()}",
         manifest_url=paper_url(base, release, documents.manifest_name(release.system)),
         sums_url=paper_url(base, release, documents.sums_name(release.system)),

@@ -9,7 +9,7 @@ from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 from ninja.router import BoundRouter
 
-from builds.api import acts, builds, channels, latest, logs, releases
+from builds.api import acts, builds, channels, latest, logs, releases, uploads
 from builds.api.caching import asked_again
 from builds.api.openapi import finish
 from builds.api.problems import handle_errors
@@ -21,6 +21,7 @@ ROUTERS: tuple[tuple[str, Router], ...] = (
     ("latest/", latest.router),
     ("builds/", builds.router),
     ("builds/", logs.router),
+    ("uploads/", uploads.router),
     ("", acts.router),
 )
 

@@ -30,7 +30,9 @@ class Pin:
     """A source at one revision: building it later gives the same derivation.
 
     `revision` is 40 hex digits: the git revision, or, where the source is a plain folder, the
-    first 40 of its NAR hash. `version` is what the image's derivation calls itself.
+    first 40 of its NAR hash. `version` is what the image's derivation calls itself, `name` what
+    the release is to be called where that is another. `source` is where one can look up what was
+    built elsewhere, "" for what is built here.
     """
 
     flake: str
@@ -38,6 +40,8 @@ class Pin:
     revision: str
     nar_hash: str
     version: str
+    name: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,35 +96,42 @@ class BuildRequest:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One file that a build offers: a plain file of more than 0 bytes inside the output."""
+    """One file that a build offers: a plain file of more than 0 bytes inside the output.
+
+    `sha256` is what it must have when it is stored, "" where nobody knows before.
+    """
 
     name: str
     role: Role
     path: Path
     size: int
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class BuildOutput:
     """What a build gave.
 
-    `closure_size` is in bytes; `version` and `kernel_version` are what the image says of itself,
-    "" where it says nothing; `kernel_params` is the kernel's command line as the image's own
-    iPXE script has it, without initrd= and ${cmdline}; `memory` is the MiB of RAM that the image
-    says it needs, None where it says nothing; `sandboxed` says whether Nix could
-    isolate the build.
+    `closure_size` is in bytes, None where nobody tells; `version` and `kernel_version` are what
+    the image says of itself, "" where it says nothing; `kernel_params` is the kernel's command
+    line as the image's own iPXE script has it, without initrd= and ${cmdline}; `memory` is the MiB
+    of RAM that the image says it needs, None where it says nothing; `sandboxed` says whether Nix
+    could isolate the build, None where nobody tells. `source` is where one can look up a build
+    that was made elsewhere. `scratch` is a folder that may go once the products are stored.
     """
 
     products: tuple[Product, ...]
     derivation: str
     store_path: str
-    closure_size: int
+    closure_size: int | None
     version: str
     kernel_version: str
     kernel_params: str
-    sandboxed: bool
+    sandboxed: bool | None
     builder_version: str
     memory: int | None = None
+    source: str = ""
+    scratch: Path | None = None
 
 
 class BuilderError(Exception):

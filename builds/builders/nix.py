@@ -52,11 +52,19 @@ class NixBuilder:
         pin = Pin(flake=flake, overrides={}, revision="", nar_hash="", version="")
         return _realise(calls, pin, attribute, sandboxed=_can_isolate(calls)).output
 
+    def closure(self, path: Path, cancelled: CancelSignal = never) -> list[Path]:
+        """Every store path that one in the store reaches, itself too. Raises a BuilderError."""
+        limit = self.settings.pin_limit
+        watch = Watch(cancelled, time_limit=limit, silence_limit=limit)
+        return list(_closure(NixCalls(self.settings, watch, Silence()), path))
+
     def build(self, request: BuildRequest) -> BuildOutput:
         """Build one image; see Builder."""
         watch = Watch(request.cancelled, request.time_limit, request.silence_limit)
         calls = NixCalls(self.settings, watch, request.log)
         request.log.stage(Stage.EVALUATE)
+        # Nix is silent while it reads the flake; whoever watches sees at once that it has begun.
+        request.log.line(f"Evaluating {request.attribute} of {request.pin.flake}")
         sandboxed = _can_isolate(calls)
         realised = _realise(calls, request.pin, request.attribute, sandboxed=sandboxed)
         closure = _closure(calls, realised.output)

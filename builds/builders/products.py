@@ -6,7 +6,7 @@ import json
 import re
 import stat
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,13 +80,13 @@ def read_products(
     nowhere else. `say` gets a line for each product that is left out. Raises BadProduct.
     """
     products = []
-    for listed in _listing(output):
+    for listed in listing(output):
         if listed.role in NEEDED[variant]:
-            products.append(_product(listed, listed.role, closure))
+            products.append(product(Path(listed.path), listed.role, closure))
         else:
             say(f"not handed out: {listed.type} {listed.subtype} {listed.path}")
-    _check_roles(variant, products)
-    _check_names(products)
+    check_roles(variant, (each.role for each in products))
+    check_names(each.name for each in products)
     return tuple(products)
 
 
@@ -114,11 +114,9 @@ def kernel_params(products: Collection[Product]) -> str:
 
     Without initrd= and ${cmdline}, which only iPXE understands.
     """
-    for product in products:
-        if product.role == Role.IPXE:
-            return params_of_script(
-                product.path.read_bytes()[:_TEXT_LIMIT].decode(errors="replace")
-            )
+    for each in products:
+        if each.role == Role.IPXE:
+            return params_of_script(each.path.read_bytes()[:_TEXT_LIMIT].decode(errors="replace"))
     return ""
 
 
@@ -141,7 +139,8 @@ def parse_listing(text: str) -> Iterator[Listed]:
         yield Listed(read["type"], read["subtype"], read["quoted"] or read["path"])
 
 
-def _listing(output: Path) -> Iterator[Listed]:
+def listing(output: Path) -> Iterator[Listed]:
+    """What an output's hydra-build-products lists. Raises BadProduct where it has none."""
     path = output / "nix-support" / "hydra-build-products"
     try:
         text = path.read_bytes().decode()
@@ -154,8 +153,8 @@ def _listing(output: Path) -> Iterator[Listed]:
     return parse_listing(text)
 
 
-def _product(listed: Listed, role: Role, closure: Collection[Path]) -> Product:
-    path = Path(listed.path)
+def product(path: Path, role: Role, closure: Collection[Path], name: str = "") -> Product:
+    """One file that is offered, under its own name or another. Raises BadProduct."""
     if not _NAME.fullmatch(path.name):
         raise BadProduct(
             f"The {role} has the name {path.name!r}; the name of an artifact starts with a letter "
@@ -169,7 +168,7 @@ def _product(listed: Listed, role: Role, closure: Collection[Path]) -> Product:
         raise BadProduct(f"{path.name} is not a regular file.")
     if found.st_size == 0:
         raise BadProduct(f"{path.name} is empty (0 bytes).")
-    return Product(name=path.name, role=role, path=target, size=found.st_size)
+    return Product(name=name or path.name, role=role, path=target, size=found.st_size)
 
 
 def _target(path: Path, closure: Collection[Path]) -> Path:
@@ -189,8 +188,9 @@ def _target(path: Path, closure: Collection[Path]) -> Path:
     return target
 
 
-def _check_roles(variant: Variant, products: Collection[Product]) -> None:
-    counts = Counter(product.role for product in products)
+def check_roles(variant: Variant, roles: Iterable[Role]) -> None:
+    """Raise BadProduct unless these are the roles that a variant consists of."""
+    counts = Counter(roles)
     for role in NEEDED[variant]:
         if counts[role] == 0:
             raise BadProduct(f"The output offers no {role}, which {variant} needs.")
@@ -200,7 +200,8 @@ def _check_roles(variant: Variant, products: Collection[Product]) -> None:
             )
 
 
-def _check_names(products: Collection[Product]) -> None:
-    for name, count in Counter(product.name for product in products).items():
+def check_names(names: Iterable[str]) -> None:
+    """Raise BadProduct where two files have the same name."""
+    for name, count in Counter(names).items():
         if count > 1:
             raise BadProduct(f"{name} is listed {count} times.")

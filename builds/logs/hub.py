@@ -177,7 +177,7 @@ def progress_of(build: Build, expected: timedelta | None, *, at: datetime) -> di
     return {
         "status": build.status,
         "stage": build.stage,
-        "percent": build.percent if build.derivations_expected else None,
+        "percent": build.percent if build.expects_something else None,
         "derivations_done": build.derivations_done,
         "derivations_expected": build.derivations_expected,
         "bytes_done": build.bytes_done,

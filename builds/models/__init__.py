@@ -3,6 +3,7 @@
 from builds.models.access import acts_of, give_standing, standing_of
 from builds.models.actor import FIRST_START, PORTAL, SCHEDULE, Actor
 from builds.models.answer import Answer, OtherRequest, Reply
+from builds.models.arrival import Arrival, ArrivedPart, ArrivingFile
 from builds.models.artifact import Artifact
 from builds.models.audit import AppendOnly, AuditEntry, AuditTip, Subject
 from builds.models.build import MOST_ATTEMPTS, Build, pause
@@ -32,6 +33,9 @@ __all__ = [
     "Actor",
     "Answer",
     "AppendOnly",
+    "Arrival",
+    "ArrivedPart",
+    "ArrivingFile",
     "Artifact",
     "Attempt",
     "AuditEntry",

@@ -60,6 +60,9 @@ class Build(Leased):
     # What it gave.
     derivation = models.CharField(max_length=300, blank=True)
     store_path = models.CharField(max_length=300, blank=True)
+    source = models.CharField(
+        max_length=300, blank=True, help_text="The page of this build, where it was made elsewhere."
+    )
     closure_size = models.PositiveBigIntegerField(null=True, blank=True)
     kernel_version = models.CharField(max_length=100, blank=True)
     kernel_params = models.TextField(blank=True)
@@ -152,6 +155,7 @@ class Build(Leased):
             error="",
             derivation=output.derivation,
             store_path=output.store_path,
+            source=output.source,
             closure_size=output.closure_size,
             kernel_version=output.kernel_version,
             kernel_params=output.kernel_params,
@@ -250,13 +254,21 @@ class Build(Leased):
         return self.retry_at is None or self.retry_at <= at
 
     @property
+    def expects_something(self) -> bool:
+        """Whether `percent` means anything yet."""
+        by_bytes = bool(self.bytes_expected) and not self.release.is_built_here
+        return bool(self.derivations_expected) or by_bytes
+
+    @property
     def percent(self) -> int:
-        """How much of what Nix expects to build is built, 0 to 100."""
+        """How much is built of what Nix expects, or fetched of a build made elsewhere: 0 to 100."""
         if self.status == BuildStatus.SUCCEEDED:
             return 100
-        if not self.derivations_expected:
-            return 0
-        return min(99, 100 * self.derivations_done // self.derivations_expected)
+        if self.derivations_expected:
+            return min(99, 100 * self.derivations_done // self.derivations_expected)
+        if self.bytes_expected and not self.release.is_built_here:
+            return min(99, 100 * self.bytes_done // self.bytes_expected)
+        return 0
 
     @property
     def duration(self) -> timedelta | None:

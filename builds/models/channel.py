@@ -10,7 +10,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.urls import reverse
 
-from builds.choices import ReleaseStatus, System, Variant
+from builds.choices import BuilderName, ReleaseStatus, System, Variant
 
 if TYPE_CHECKING:
     from builds.models.release import Release
@@ -79,8 +79,16 @@ class Channel(models.Model):
     name = models.CharField(max_length=63, unique=True, validators=[channel_name, not_reserved])
     title = models.CharField(max_length=120, help_text="What it is, in a few words.")
     position = models.PositiveSmallIntegerField(default=0, help_text="Order on the pages.")
+    builder = models.CharField(
+        max_length=10,
+        choices=BuilderName,
+        default=BuilderName.NIX,
+        help_text="What gets its images built.",
+    )
     flake = models.CharField(
-        max_length=500, help_text="Flake ref; a relative path: is meant from the project's root."
+        max_length=500,
+        help_text="Flake ref; a relative path: is meant from the project's root. With a Hydra: "
+        "the address of a jobset's jobs, https://hydra.example.org/job/PROJECT/JOBSET.",
     )
     overrides = models.JSONField(
         default=dict, blank=True, help_text="Inputs of the flake and the refs that replace them."
@@ -147,6 +155,10 @@ class Channel(models.Model):
                 name="channel_keeps_a_release",
                 condition=models.Q(keep_last__gte=1),
             ),
+            models.CheckConstraint(
+                name="channel_builder_is_known",
+                condition=models.Q(builder__in=sorted(BuilderName.values)),
+            ),
             models.UniqueConstraint(
                 name="one_default_channel",
                 fields=["is_default"],
@@ -206,7 +218,8 @@ class Target(models.Model):
     attribute = models.CharField(
         max_length=200,
         validators=[RegexValidator(ATTRIBUTE, "Not an attribute path.")],
-        help_text="Path inside the flake; {host} is the system of the worker that builds.",
+        help_text="Path inside the flake, or a Hydra's job; {host} is the system of the worker "
+        "that builds.",
     )
 
     objects = TargetQuerySet.as_manager()

@@ -11,7 +11,7 @@ from django.db import IntegrityError, models, transaction
 from django.db.models import F, Max, Q
 
 from builds import storage
-from builds.choices import ReleaseStatus, System
+from builds.choices import Origin, ReleaseStatus, System
 from builds.models.channel import Channel
 from builds.models.lease import Leased
 from builds.models.release_queries import ReleaseQuerySet
@@ -37,6 +37,19 @@ class Planned(Leased):
     )
 
     # What it is made of; empty until the source is pinned.
+    origin = models.CharField(
+        max_length=10,
+        choices=Origin,
+        default=Origin.BUILT,
+        editable=False,
+        help_text="Where its files were made.",
+    )
+    source = models.CharField(
+        max_length=300,
+        blank=True,
+        editable=False,
+        help_text="What is known of where they were made, if not here: an address, a folder.",
+    )
     flake = models.CharField(max_length=600, blank=True)
     overrides = models.JSONField(default=dict, blank=True)
     revision = models.CharField(max_length=40, blank=True)
@@ -56,13 +69,15 @@ class Planned(Leased):
 
     # State changes. Each takes the row by a condition, so that doing it twice does it once.
 
-    def pin(self, pin: Pin, *, at: datetime) -> bool:
+    def pin(self, pin: Pin, *, at: datetime, origin: Origin = Origin.BUILT) -> bool:
         """Fix what this release is made of and give it its version; false where that was done."""
-        for version in _candidate_versions(pin.version):
+        for version in _candidate_versions(pin.name or pin.version):
             try:
                 with transaction.atomic():
                     return self._change(
                         Q(status=ReleaseStatus.DRAFT, pinned_at=None, fence=self.fence),
+                        origin=origin,
+                        source=pin.source,
                         flake=pin.flake,
                         overrides=dict(pin.overrides),
                         revision=pin.revision,

@@ -10,7 +10,16 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Least
 from django.urls import reverse
 
-from builds.choices import Act, BuildStatus, EventKind, ReleaseStatus, System, Trigger, Urgency
+from builds.choices import (
+    Act,
+    BuildStatus,
+    EventKind,
+    Origin,
+    ReleaseStatus,
+    System,
+    Trigger,
+    Urgency,
+)
 from builds.models.head import Head
 from builds.models.lease import is_free, lease_end
 from builds.models.notice import Event
@@ -73,6 +82,10 @@ class Release(Planned, Retained):
             models.CheckConstraint(
                 name="release_status_is_known",
                 condition=Q(status__in=sorted(ReleaseStatus.values)),
+            ),
+            models.CheckConstraint(
+                name="release_origin_is_known",
+                condition=Q(origin__in=sorted(Origin.values)),
             ),
             models.CheckConstraint(
                 name="release_revision_is_hex",
@@ -270,6 +283,11 @@ class Release(Planned, Retained):
     def is_draft(self) -> bool:
         """Whether it is still in the making."""
         return self.status == ReleaseStatus.DRAFT
+
+    @property
+    def is_built_here(self) -> bool:
+        """Whether this portal's own workers built it."""
+        return self.origin == Origin.BUILT
 
     @property
     def sandboxed(self) -> bool | None:

@@ -1,7 +1,18 @@
 """The way of a release: plan, build, store, check, publish."""
 
+from builds.pipeline.adopt import Adoption, adopt
 from builds.pipeline.advance import Step, advance, note_sent
 from builds.pipeline.archive import archive_log, archive_logs
+from builds.pipeline.arrivals import (
+    Declaration,
+    Declared,
+    NoRoom,
+    TooMuch,
+    WrongDeclaration,
+    declare,
+    finish,
+)
+from builds.pipeline.arriving import WrongDigest, WrongPlace, check, forget, take_in
 from builds.pipeline.checks import run_check
 from builds.pipeline.collect import acts, collect
 from builds.pipeline.control import (
@@ -18,6 +29,7 @@ from builds.pipeline.downloads import take_counts
 from builds.pipeline.estimate import publication
 from builds.pipeline.front_log import count_log
 from builds.pipeline.heartbeat import holding
+from builds.pipeline.makers import builder, builder_for
 from builds.pipeline.notify import find_stale, notify, seconds_to_next
 from builds.pipeline.pieces import hash_pieces
 from builds.pipeline.plan import pin, trigger, trigger_due
@@ -46,29 +58,43 @@ from builds.pipeline.regression import (
 )
 from builds.pipeline.restore import restore
 from builds.pipeline.retention import lost_releases, orphans
-from builds.pipeline.run import builder, run
+from builds.pipeline.run import run
 from builds.pipeline.scrub import scrub, scrub_some
 from builds.pipeline.workers import Presence
 
 __all__ = [
+    "Adoption",
+    "Declaration",
+    "Declared",
     "Line",
+    "NoRoom",
     "Place",
     "Presence",
     "Regression",
     "Step",
+    "TooMuch",
+    "WrongDeclaration",
+    "WrongDigest",
+    "WrongPlace",
     "acts",
+    "adopt",
     "advance",
     "archive_log",
     "archive_logs",
     "before_head",
     "boot_script",
     "builder",
+    "builder_for",
     "cancel",
+    "check",
     "collect",
     "compare_url",
     "count_log",
+    "declare",
     "find_stale",
+    "finish",
     "first_reds",
+    "forget",
     "hash_pieces",
     "head_without",
     "holding",
@@ -104,6 +130,7 @@ __all__ = [
     "source_url",
     "stop_keeping",
     "take_counts",
+    "take_in",
     "trigger",
     "trigger_due",
     "withdraw",

@@ -24,6 +24,7 @@ from builds.models import (
     Token,
     monday,
 )
+from builds.pipeline import arriving
 from builds.pipeline.documents import is_manifest
 from builds.pipeline.publish import is_told, write_moving
 from builds.pipeline.retention import ORPHAN_AGE, is_orphan, names_in, orphans
@@ -91,6 +92,7 @@ def acts(*, at: datetime, channel: Channel | None = None) -> Iterator[Act]:
     yield from _removals(channel, at)
     yield from _orphans(channel, at)
     if channel is None:
+        yield from _arrivals(at)
         yield from _leftovers(at)
         yield from _events(at)
         yield from _foldings(at)
@@ -211,6 +213,22 @@ def _events(at: datetime) -> Iterator[Act]:
 
 def _forget(before: datetime) -> bool:
     return bool(Event.objects.forgettable(before).delete()[0])
+
+
+def _arrivals(at: datetime) -> Iterator[Act]:
+    for arrival in arriving.done_with(at=at):
+        why = "its release is made" if arrival.release_id else "nobody went on with it"
+        yield Act("forget the files of", str(arrival), why, partial(arriving.forget, arrival))
+    strays = arriving.stray_parts(before=at - ORPHAN_AGE)
+    if strays:
+        why = "nothing names them"
+        yield Act("drop", f"{len(strays)} parts of uploads", why, partial(_drop_strays, at))
+
+
+def _drop_strays(at: datetime) -> bool:
+    strays = arriving.stray_parts(before=at - ORPHAN_AGE)
+    arriving.delete(strays)
+    return bool(strays)
 
 
 def _drop_leftovers(before: datetime) -> bool:

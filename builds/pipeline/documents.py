@@ -88,7 +88,7 @@ def manifest(release: Release) -> bytes:
 
     It says nothing that could change later, so that writing it again gives the same bytes.
     """
-    record = {
+    record = origin_record(release) | {
         "format": MANIFEST_FORMAT,
         "channel": release.channel.name,
         "system": release.system,
@@ -111,9 +111,16 @@ def manifest(release: Release) -> bytes:
     return _canonical(record)
 
 
+def origin_record(release: Release) -> dict[str, Any]:
+    """Where a release was made, for one that was not built here; without it, it was."""
+    if release.is_built_here:
+        return {}
+    return {"origin": {"kind": release.origin, "source": release.source}}
+
+
 def latest_record(release: Release) -> bytes:
     """What stands in a mirror beside the releases: which one is the latest, by relative URLs."""
-    record = {
+    record = origin_record(release) | {
         "format": MANIFEST_FORMAT,
         "channel": release.channel.name,
         "system": release.system,
@@ -226,7 +233,8 @@ def _artifact_record(artifact: Artifact) -> dict[str, Any]:
 
 
 def _build_record(build: Build) -> dict[str, Any]:
-    return {
+    source = {"source": build.source} if build.source else {}
+    return source | {
         "variant": build.variant,
         "attribute": build.attribute,
         "attempt": build.attempt,
@@ -272,7 +280,7 @@ def least_memory(release: Release) -> dict[str, int]:
 
 
 def _history_line(release: Release) -> dict[str, Any]:
-    return {
+    return origin_record(release) | {
         "system": release.system,
         "version": release.version,
         "sequence": release.sequence,

@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from builds.builders.base import Builder, BuilderError, Source
-from builds.choices import Act, CheckName, ReleaseStatus, System, Trigger, Urgency
+from builds.choices import Act, BuilderName, CheckName, ReleaseStatus, System, Trigger, Urgency
 from builds.models import (
     MOST_ATTEMPTS,
     Actor,
@@ -149,7 +149,7 @@ def pin(release: Release, builder: Builder, *, at: datetime) -> None:
         release.skip(pinned.revision, unwanted, at=at)
         return
     with transaction.atomic():
-        if release.pin(pinned, at=at):
+        if release.pin(pinned, at=at, origin=BuilderName(release.channel.builder).origin):
             point("plan: pin written")
             _queue(release, targets)
             point("plan: builds written")
@@ -218,6 +218,10 @@ def _queue(release: Release, targets: list[Target]) -> None:
         Build(release=release, variant=target.variant, attribute=target.attribute)
         for target in targets
     )
-    variants = [target.variant for target in targets]
+    plan_checks(release, [target.variant for target in targets])
+
+
+def plan_checks(release: Release, variants: list[str]) -> None:
+    """Note the checks that hold back a release of these variants."""
     names = CheckName.planned(release.channel.checks, release.system, variants)
     Check.objects.plan(release, names, gates=True)

@@ -16,7 +16,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import Error, transaction
 
-from builds.choices import BuildStatus, ReleaseStatus, Role, Stage, System, Variant
+from builds.choices import BuildStatus, Origin, ReleaseStatus, Role, Stage, System, Variant
 from builds.models import Artifact, Build, Channel, Check, Head, HeadMove, Release
 from builds.pipeline.documents import HISTORY_TIMES
 from builds.pipeline.mirrored import (
@@ -148,7 +148,7 @@ def _recorded(channel: Channel, line: dict[str, Any]) -> Outcome:
             raise Refused("its manifest is missing")
         fields = {name: line[name] for name in ("version", "sequence", "revision", "trigger")}
         removed_at = time_of(line["expired_at"] or line["finished_at"])
-        fields |= _line_fields(line) | {"files_removed_at": removed_at}
+        fields |= _line_fields(line) | _origin(line) | {"files_removed_at": removed_at}
         with transaction.atomic():
             release = _release(channel, System(line["system"]), status, fields)
     except WRONG as error:
@@ -177,6 +177,7 @@ def _told(found: Mirrored, line: dict[str, Any] | None) -> dict[str, Any]:
             "image_version", "trigger", "forced",
         )
     }  # fmt: skip
+    fields |= _origin(manifest)
     fields["pinned_at"] = time_of(manifest["created_at"])
     fields["created_at"] = time_of(manifest["begun_at"])
     fields["papers"] = found.papers
@@ -184,6 +185,12 @@ def _told(found: Mirrored, line: dict[str, Any] | None) -> dict[str, Any]:
     fields["published_at"] = fields["published_at"] or found.modified_at
     fields["finished_at"] = fields["finished_at"] or fields["published_at"]
     return fields
+
+
+def _origin(record: dict[str, Any]) -> dict[str, Any]:
+    """Where it was made; what says nothing of that was built here."""
+    told = record.get("origin", {"kind": Origin.BUILT, "source": ""})
+    return {"origin": Origin(told["kind"]), "source": str(told["source"])}
 
 
 def _line_fields(line: dict[str, Any]) -> dict[str, Any]:
@@ -225,6 +232,7 @@ def _build(release: Release, told: dict[str, Any]) -> Build:
         stage=Stage.STORE,
         started_at=time_of(told["started_at"]),
         finished_at=time_of(told["finished_at"]),
+        source=told.get("source", ""),
         **{name: told[name] for name in BUILD_FIELDS},
     )
     Build.objects.filter(pk=build.pk).update(queued_at=build.started_at or release.created_at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 
 from django.conf import settings
 from django.db import transaction
@@ -15,8 +16,6 @@ from builds.builders.base import (
     BuildRequest,
     Pin,
 )
-from builds.builders.nix import NixBuilder
-from builds.builders.nix_command import NixSettings
 from builds.choices import Stage, System, Variant
 from builds.models import Artifact, Build, LeaseLost
 from builds.pipeline.heartbeat import Heartbeat
@@ -53,8 +52,6 @@ def _run(build: Build, builder: Builder, log: BuildLog, heart: Heartbeat) -> Non
     try:
         refuse_if_short(settings.DISK_FREE_LEAST)
         request = request_for(build, log, watch)
-        # Nix is silent while it reads the flake; whoever watches sees at once that it has begun.
-        log.line(f"Evaluating {request.attribute} of {request.pin.flake}")
         output = builder.build(request)
         point("build: built")
         _keep(build, output, log, watch)
@@ -80,6 +77,9 @@ def _keep(build: Build, output: BuildOutput, log: BuildLog, watch: CancelWatch) 
     except BaseException:
         drop(build, output)
         raise
+    finally:
+        if output.scratch is not None:
+            shutil.rmtree(output.scratch, ignore_errors=True)
     point("build: committed")
     try:
         settle(build.release)
@@ -152,15 +152,4 @@ def _fail(build: Build, error: BuilderError | AlreadyStored | OSError) -> None:
     insist(
         lambda: build.fail(said, kind=kind, excerpt=excerpt, may_retry=may_retry),
         str(build),
-    )
-
-
-def builder() -> Builder:
-    """The builder that the settings name."""
-    return NixBuilder(
-        NixSettings(
-            program=settings.NIX_PROGRAM,
-            offline=settings.NIX_OFFLINE,
-            options=settings.NIX_OPTIONS,
-        )
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 
-from builds.builders.base import BuildOutput, Product
+from builds.builders.base import BadProduct, BuildOutput, Product
 from builds.choices import BuildStatus, Role
 from builds.models import Artifact, Build, Release
 from builds.pipeline.log import BuildLog
@@ -64,6 +64,11 @@ def _set_aside(build: Build, product: Product, log: BuildLog, tick: Tick) -> Art
     point("store: before a file")
     key = staging_key(build.pk, product.name)
     stored = artifacts().put_once(key, product.path, tick=tick)
+    if product.sha256 not in {"", stored.sha256}:
+        raise BadProduct(
+            f"{product.name} has changed since it came here: its SHA-256 is {stored.sha256}, and "
+            f"was {product.sha256}."
+        )
     point("store: file set aside")
     log.line(f"stored {product.name}: {stored.size} bytes, sha256 {stored.sha256}")
     return Artifact(

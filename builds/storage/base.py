@@ -95,7 +95,7 @@ class ArtifactStorage(Protocol):
     def drop_leftovers(self, *, before: datetime, only_list: bool = False) -> list[str]:
         """Remove what writes that broke off before then have left; what it was, in words.
 
-        With `only_list` it stays.
+        Parts of arriving files are none of that. With `only_list` it stays.
         """
 
 

@@ -26,7 +26,7 @@ from builds.storage.base import (
     digest_of,
     nothing,
 )
-from builds.storage.keys import INCOMING, content_type
+from builds.storage.keys import INCOMING, content_type, is_arrival
 from builds.storage.parts import Upload
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
         dropped = [
             f"{left.key}, {left.size} bytes"
             for left in self.walk(INCOMING)
-            if left.modified_at <= before
+            if left.modified_at <= before and not is_arrival(left.key)
         ]
         if not only_list:
             for left in dropped:

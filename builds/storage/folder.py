@@ -25,7 +25,7 @@ from builds.storage.base import (
     digest_of,
     nothing,
 )
-from builds.storage.keys import INCOMING
+from builds.storage.keys import INCOMING, is_arrival
 
 
 class FileRange(SlicedFile):  # type: ignore[misc]  # WhiteNoise has no types
@@ -114,7 +114,7 @@ class FolderStorage(FileSystemStorage):
         for path in sorted(self._path(INCOMING).glob("*")):
             with suppress(FileNotFoundError):  # its writer was faster
                 left = _listed(path, self._path(""))
-                if left.modified_at > before:
+                if left.modified_at > before or is_arrival(left.key):
                     continue
                 if not only_list:
                     path.unlink()

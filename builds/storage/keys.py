@@ -7,6 +7,7 @@ import re
 ROOT = "releases/download"
 # Beside the releases: what is written here is seen by nobody until it is settled.
 INCOMING = ".incoming"
+ARRIVAL = "arrival-"
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,119}")
 
 # What browsers and S3 are told. Never an encoding: a client that unpacks a .tar.gz on the way
@@ -39,6 +40,16 @@ def release_key(channel: str, version: str, name: str) -> str:
 def staging_key(build: int, name: str) -> str:
     """Where one attempt's file waits for its row; no other attempt writes there."""
     return f"{INCOMING}/{build}-{_checked(name)}"
+
+
+def arrival_key(file: int, start: int, tag: str) -> str:
+    """Where some bytes of an arriving file wait, from `start` on; `tag` makes it nobody else's."""
+    return f"{INCOMING}/{ARRIVAL}{file}-{start}-{_checked(tag)}"
+
+
+def is_arrival(key: str) -> bool:
+    """Whether a key is one of an arriving file's; rows say how long those stay."""
+    return key.startswith(f"{INCOMING}/{ARRIVAL}")
 
 
 def content_type(name: str) -> str:

@@ -13,7 +13,7 @@ from django.utils.translation import get_language, gettext
 
 from builds import logs
 from builds.logs import Line
-from builds.web import states, words
+from builds.web import origin, states, words
 from builds.web.states import State
 
 register = template.Library()
@@ -30,6 +30,8 @@ register.filter("public_ref", words.public_ref)
 register.filter("plain", logs.plain)
 register.filter("accelerator", states.accelerator_in_words)
 register.filter("release_name", states.release_name)
+register.filter("origin_in_words", origin.origin_in_words)
+register.filter("is_address", origin.is_address)
 register.filter("check_state", states.check_state)
 
 

@@ -23,7 +23,7 @@ from django.contrib.auth import get_user_model
 
 from builds import pipeline
 from builds.builders.base import Pin
-from builds.choices import BuildStatus, Role, Stage, System, Trigger, Variant, Verdict
+from builds.choices import BuildStatus, Origin, Role, Stage, System, Trigger, Variant, Verdict
 from builds.models import Artifact, Build, Channel, Check, Head, LogChunk, Release, Target
 from builds.pipeline import documents
 from builds.storage import artifacts
@@ -307,8 +307,9 @@ def _pin(release: Release, version: str, at: datetime, *, queue: bool) -> None:
         revision=_hex(version, 40),
         nar_hash=f"sha256-{_hex(version, 44)}",
         version=version,
+        source=release.source,
     )
-    release.pin(pin, at=at - timedelta(minutes=18))
+    release.pin(pin, at=at - timedelta(minutes=18), origin=Origin(release.origin))
     if not queue:
         return
     for target in Target.objects.of(release.channel, release.system):

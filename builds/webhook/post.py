@@ -50,10 +50,10 @@ def post(
     allowed = tuple(allowed)
     place = check_url(url, allowed)
     try:
-        connected = _connect(resolve(place.host, place.port, allowed), place.port)
+        connected = connect(resolve(place.host, place.port, allowed), place.port)
     except (OSError, UnicodeError) as error:
         raise Unreachable(f"{place.host}:{place.port}: {error}") from None
-    with contextlib.closing(_dressed(connected, place)) as sock, _ends_after(deadline, sock) as end:
+    with contextlib.closing(dressed(connected, place)) as sock, _ends_after(deadline, sock) as end:
         failure = ""
         try:
             answer = _exchange(sock, place, body, headers)
@@ -66,7 +66,7 @@ def post(
         return answer
 
 
-def _connect(addresses: Iterable[Address], port: int) -> socket.socket:
+def connect(addresses: Iterable[Address], port: int) -> socket.socket:
     """A connection to the first address that takes one; raises the last one's OSError."""
     failure = OSError("no address")
     for address in addresses:
@@ -80,7 +80,7 @@ def _connect(addresses: Iterable[Address], port: int) -> socket.socket:
     raise failure
 
 
-def _dressed(sock: socket.socket, place: Place) -> socket.socket:
+def dressed(sock: socket.socket, place: Place) -> socket.socket:
     """The connection with TLS around it where the URL wants that; no handshake yet."""
     if not place.is_tls:
         return sock

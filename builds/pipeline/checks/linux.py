@@ -10,8 +10,8 @@ from pathlib import Path
 from builds.builders.base import BuildCancelled, BuilderError
 from builds.choices import System, Verdict
 from builds.emulator.watch import BootCancelled, BootFailed
+from builds.pipeline.makers import builder
 from builds.pipeline.plan import absolute
-from builds.pipeline.run import builder
 
 _FLAKE = "path:images/mini"
 MARKER = "mini image is up: "

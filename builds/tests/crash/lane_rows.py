@@ -116,6 +116,7 @@ def prepare() -> None:
     """Let this process, and its forks, build and check as a lane does."""
     sys.modules["builds.pipeline.checks"].CHECKS[CHECK] = files_are_whole
     pipeline.builder = builder
+    pipeline.builder_for = lambda release: builder()
     processes.containment()  # tried once, here, and not in every fork
 
 

@@ -16,9 +16,10 @@ def take(step: Step) -> None:
     match step.task:
         case "plan":
             release = Release.objects.get(pk=step.row)
-            pipeline.pin(release, pipeline.builder(), at=timezone.now())
+            pipeline.pin(release, pipeline.builder_for(release), at=timezone.now())
         case "build":
-            pipeline.run(Build.objects.get(pk=step.row), pipeline.builder(), worker=WORKER)
+            build = Build.objects.with_release().get(pk=step.row)
+            pipeline.run(build, pipeline.builder_for(build.release), worker=WORKER)
         case "check":
             pipeline.run_check(Check.objects.get(pk=step.row), worker=WORKER)
         case "publish":

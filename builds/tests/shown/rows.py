@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from builds.choices import Role, System, Variant
+from builds.choices import Origin, Role, System, Variant
 from builds.models import Channel, Release
 from builds.tests.factories import BuildFactory, ChannelFactory, CheckFactory, ReleaseFactory
 
@@ -49,6 +49,22 @@ def rows_in_every_state(now: datetime) -> dict[str, str]:
     )
     late = ReleaseFactory(channel=old, published=True, sandboxed=False, at=now - timedelta(days=19))
     CheckFactory(release=late, name="boot-kvm", failed=True)
+    fetched = ReleaseFactory(
+        channel=old,
+        published=True,
+        at=now - timedelta(days=20),
+        origin=Origin.HYDRA,
+        source="https://hydra.nixos.org/eval/1821001",
+    )
+    fetched.builds.update(source="https://hydra.nixos.org/build/307541876", sandboxed=None)
+    adopted = ReleaseFactory(
+        channel=old,
+        published=True,
+        at=now - timedelta(days=21),
+        origin=Origin.ADOPTED,
+        source="from-ci",
+        sandboxed=None,
+    )
     withdrawn = ReleaseFactory(channel=unstable, withdrawn=True, at=now - timedelta(days=3))
     failed = ReleaseFactory(
         channel=unstable, failed=True, at=now - timedelta(hours=2), excerpt="x" * 300
@@ -66,10 +82,13 @@ def rows_in_every_state(now: datetime) -> dict[str, str]:
         ),
         "build-cancelled": BuildFactory(release=draft, variant="kexec-bundle", cancelled=True),
         "build": published.builds.order_by("pk").first(),
+        "build-fetched": fetched.builds.order_by("pk").first(),
     }
     releases = {
         "release": published,
         "release-late": late,
+        "release-fetched": fetched,
+        "release-adopted": adopted,
         "release-withdrawn": withdrawn,
         "release-failed": failed,
         "release-unchanged": skipped,

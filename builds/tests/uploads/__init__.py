@@ -1,0 +1,1 @@
+"""Uploads over real HTTP: whole, broken off, wrong, at once; to a folder and to S3."""
