@@ -9,7 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -17,6 +23,7 @@ FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 # Seconds until an answer begins: pages take some 20 ms, what takes 10 s is broken.
 LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
+disable_created_metrics()  # a time beside every counter is of no use to Prometheus
 _own = CollectorRegistry()
 
 REQUESTS = Counter(

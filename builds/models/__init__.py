@@ -16,6 +16,7 @@ from builds.models.log import LogArchive, LogChunk, Packed, Piece, lines_of
 from builds.models.notice import Event
 from builds.models.release import NotAllowed, Release
 from builds.models.subscription import Subscription
+from builds.models.totals import Totals
 from builds.models.worker import Worker
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "Subject",
     "Subscription",
     "Target",
+    "Totals",
     "Worker",
     "acts_of",
     "give_standing",

@@ -47,6 +47,7 @@ from builds.pipeline.restore import restore
 from builds.pipeline.retention import lost_releases, orphans
 from builds.pipeline.run import builder, run
 from builds.pipeline.scrub import scrub, scrub_some
+from builds.pipeline.totals import count_ended
 from builds.pipeline.workers import Presence
 
 __all__ = [
@@ -65,6 +66,7 @@ __all__ = [
     "cancel",
     "collect",
     "compare_url",
+    "count_ended",
     "count_log",
     "find_stale",
     "first_reds",
