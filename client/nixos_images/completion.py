@@ -43,7 +43,7 @@ def _commands(
 def _word(action: argparse.Action) -> Word:
     return Word(
         spellings=tuple(action.option_strings),
-        help=(action.help or "").replace("'", "’").replace(":", ",").replace("%%", "%"),
+        help=(action.help or "").replace("'", "").replace(":", ",").replace("%%", "%"),
         values=tuple(str(value) for value in action.choices or ()),
         takes_file=str(action.metavar or "") in {"FILE", "DIR"},
     )
@@ -58,9 +58,8 @@ def _bash(commands: dict[str, tuple[str, list[Word], tuple[str, ...]]]) -> str:
             if word.values:
                 values.append(f"    {'|'.join(word.spellings)}) words='{' '.join(word.values)}' ;;")
             elif word.takes_file:
-                values.append(
-                    f'    {"|".join(word.spellings)}) COMPREPLY=($(compgen -f -- "$cur")); return ;;'
-                )
+                files = 'COMPREPLY=($(compgen -f -- "$cur")); return'
+                values.append(f"    {'|'.join(word.spellings)}) {files} ;;")
     return "\n".join(
         [
             f"# bash completion of {PROGRAM}",
@@ -126,4 +125,4 @@ def _fish(commands: dict[str, tuple[str, list[Word], tuple[str, ...]]]) -> str:
 
 
 def _quoted(text: str) -> str:
-    return text.replace("'", "’")
+    return text.replace("'", "")

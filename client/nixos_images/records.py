@@ -147,7 +147,7 @@ def _refuse_strangers(release: Release) -> None:
     urls = [release.sums_url, release.manifest_url, *release.signatures.values()]
     named = {each.immutable_url: each.name for each in release.artifacts}
     for url in [*urls, *named]:
-        before, _, name = urlsplit(url).path.rpartition(folder)
+        name = urlsplit(url).path.rpartition(folder)[2]
         if folder not in urlsplit(url).path or "/" in name or name != named.get(url, name):
             raise NotVerified(f"{url} is a file of another release than {release.name}")
 
