@@ -177,6 +177,28 @@ class Act(models.TextChoices):
         return [act for act in cls if act not in {cls.ADD, cls.CHANGE, cls.DELETE}]
 
 
+class Scope(models.TextChoices):
+    """What an API token is for; what its owner may do bounds it at every request."""
+
+    TRIGGER = "trigger", _("trigger releases, and retry what failed")
+    CANCEL = "cancel", _("cancel builds and their releases")
+    PUBLISH = "publish", _("publish drafts that have passed everything")
+    WITHDRAW = "withdraw", _("withdraw published releases")
+    READ_DRAFTS = "read-drafts", _("read releases that are not published")
+
+    @property
+    def acts(self) -> frozenset[Act]:
+        """The acts that it opens: to retry makes work for builders, as to trigger does."""
+        if self is Scope.READ_DRAFTS:
+            return frozenset()
+        return frozenset({Act(self.value)} | ({Act.RETRY} if self is Scope.TRIGGER else set()))
+
+    @classmethod
+    def reading_drafts(cls) -> frozenset[Scope]:
+        """Those that show drafts: who acts on a draft has to see what becomes of it."""
+        return frozenset(cls) - {cls.WITHDRAW}
+
+
 class Standing(models.TextChoices):
     """What a person may do: the names of the groups that the portal keeps, the least first."""
 

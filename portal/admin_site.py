@@ -14,7 +14,8 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from builds.web.access import WANTED, must_add_factor
+from builds.access import must_add_factor
+from builds.web.access import WANTED
 
 
 class PortalAdminSite(AdminSite):

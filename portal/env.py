@@ -96,6 +96,14 @@ class Environment:
             )
         return lease, beat
 
+    def token_days(self) -> tuple[int, int]:
+        """TOKEN_DAYS and TOKEN_DAYS_MOST: the days of an API token's life, usual and most."""
+        most = self.integer("TOKEN_DAYS_MOST", 365, least=1)
+        usual = self.integer("TOKEN_DAYS", min(90, most), least=1)
+        if usual > most:
+            raise BadSetting("TOKEN_DAYS", f"wants no more than TOKEN_DAYS_MOST, which is {most}")
+        return usual, most
+
     def data_dir(self, default: Path) -> Path:
         """DATA_DIR: an absolute folder, made where it is missing; it must be writable."""
         path = Path(self.text("DATA_DIR", str(default))).expanduser()

@@ -193,6 +193,13 @@ SOCIALACCOUNT_PROVIDERS = {
     }
 }
 
+# API tokens: how long they live (days), how often one may ask (times a minute), and how many builds
+# may wait before programs are asked to come again later.
+
+TOKEN_DAYS, TOKEN_DAYS_MOST = env.token_days()
+TOKEN_RATE = env.integer("TOKEN_RATE", 60, least=1)
+QUEUE_MOST = env.integer("QUEUE_MOST", 100, least=1)
+
 # Files: the portal's own static ones, and the artifacts
 
 STATIC_URL = "/static/"

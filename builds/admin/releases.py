@@ -15,6 +15,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from builds import pipeline, tasks
+from builds.access import acts_allowed
 from builds.admin.read_only import ReadOnlyAdmin
 from builds.choices import Act
 from builds.models import (
@@ -29,7 +30,6 @@ from builds.models import (
     Target,
     Worker,
 )
-from builds.web.access import acts_allowed
 from builds.web.acts import may_trigger, rebuild
 from builds.web.offers import ON_RELEASE
 from builds.web.states import release_name

@@ -8,7 +8,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import ValidationError
 
-from builds.api import logs
+from builds.api import acts, logs
+from builds.api.authorization import rate_headers
+from builds.api.refusals import Refused
 from builds.api.shapes import LatestShape, ProblemShape, latest_shape
 from builds.boot.addresses import base_url
 from builds.models import Channel, Head
@@ -22,6 +24,7 @@ api = NinjaAPI(
     openapi_url="openapi.json",
 )
 api.add_router("builds/", logs.router)
+api.add_router("", acts.router)
 
 
 @api.get(
@@ -60,6 +63,18 @@ def not_found(request: HttpRequest, error: Http404) -> HttpResponse:
 def invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     """What can't be understood, as a problem document."""
     return _problem("Invalid request", 422, json.dumps(error.errors))
+
+
+@api.exception_handler(Refused)
+def refused(request: HttpRequest, refusal: Refused) -> HttpResponse:
+    """What a program may not do, or not now, as a problem document."""
+    said = {"type": refusal.type, "title": refusal.title, "status": refusal.status}
+    body = json.dumps({**said, "detail": refusal.detail, **refusal.members})
+    response = HttpResponse(body, content_type="application/problem+json", status=refusal.status)
+    for name, value in {**rate_headers(request), **refusal.headers}.items():
+        response[name] = value
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 def _problem(title: str, status: int, detail: str) -> HttpResponse:

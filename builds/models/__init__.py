@@ -2,6 +2,7 @@
 
 from builds.models.access import acts_of, give_standing, standing_of
 from builds.models.actor import FIRST_START, PORTAL, SCHEDULE, Actor
+from builds.models.answer import Answer, OtherRequest, Reply
 from builds.models.artifact import Artifact
 from builds.models.audit import AppendOnly, AuditEntry, AuditTip, Subject
 from builds.models.build import MOST_ATTEMPTS, Build, pause
@@ -16,6 +17,8 @@ from builds.models.log import LogArchive, LogChunk, Packed, Piece, lines_of
 from builds.models.notice import Event
 from builds.models.release import NotAllowed, Release
 from builds.models.subscription import Subscription
+from builds.models.token import Token
+from builds.models.token_text import NoToken, holds_token
 from builds.models.totals import Totals
 from builds.models.worker import Worker
 
@@ -25,6 +28,7 @@ __all__ = [
     "PORTAL",
     "SCHEDULE",
     "Actor",
+    "Answer",
     "AppendOnly",
     "Artifact",
     "Attempt",
@@ -44,17 +48,22 @@ __all__ = [
     "Leased",
     "LogArchive",
     "LogChunk",
+    "NoToken",
     "NotAllowed",
+    "OtherRequest",
     "Packed",
     "Piece",
     "Release",
+    "Reply",
     "Subject",
     "Subscription",
     "Target",
+    "Token",
     "Totals",
     "Worker",
     "acts_of",
     "give_standing",
+    "holds_token",
     "lines_of",
     "monday",
     "pause",

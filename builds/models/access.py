@@ -24,6 +24,7 @@ ACTS: dict[Standing, tuple[Act, ...]] = {
 }
 _EDITED = ("channel", "target", "subscription")
 _EDITS = {f"{verb}_{model}" for verb in ("add", "change", "delete") for model in _EDITED}
+_TOKENS = {"revoke_token"}
 _PEOPLE = ("add_user", "change_user", "view_user", "view_group")
 
 
@@ -77,7 +78,7 @@ def _permissions(standing: Standing) -> Q:
     codenames = {act.codename for act in acts_of(standing)}
     is_admin = standing is Standing.ADMIN
     found = Q(codename__startswith="view_") | Q(
-        codename__in=codenames | (_EDITS if is_admin else set())
+        codename__in=codenames | (_EDITS | _TOKENS if is_admin else set())
     )
     of_builds = Q(content_type__app_label="builds") & found
     people = Q(content_type__app_label="auth", codename__in=_PEOPLE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -143,6 +144,13 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
     def known_to_outside(self) -> ReleaseQuerySet:
         """Those that were published once: their names were given out."""
         return self.filter(status__in=ReleaseStatus.known_to_outside())
+
+    def readable(self, channels: Collection[str]) -> ReleaseQuerySet:
+        """Those that were published once, and all others of these channels; empty: of every one."""
+        if not channels:
+            return self.all()
+        known = Q(status__in=ReleaseStatus.known_to_outside())
+        return self.filter(known | Q(channel__name__in=channels))
 
     def holding_files(self) -> ReleaseQuerySet:
         """Those whose files the storage should have, or has until retention has removed them."""

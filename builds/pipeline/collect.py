@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
 
 from builds.models import (
+    Answer,
     Artifact,
     Channel,
     CountedBatch,
@@ -19,6 +20,7 @@ from builds.models import (
     Event,
     Head,
     Release,
+    Token,
     monday,
 )
 from builds.pipeline.documents import is_manifest
@@ -91,6 +93,7 @@ def acts(*, at: datetime, channel: Channel | None = None) -> Iterator[Act]:
         yield from _leftovers(at)
         yield from _events(at)
         yield from _foldings(at)
+        yield from _tokens(at)
 
 
 def let_go(channel: Channel, system: str, *, at: datetime) -> list[Release]:
@@ -222,3 +225,13 @@ def _foldings(at: datetime) -> Iterator[Act]:
 def _fold(before: date, at: datetime) -> bool:
     CountedBatch.objects.forget(at=at)
     return bool(DownloadCount.objects.fold(before))
+
+
+def _tokens(at: datetime) -> Iterator[Act]:
+    """What programs were answered long ago, and tokens that ended and are shown to nobody."""
+    for rows, what, why in (
+        (Answer.objects.outlived(at), "answers kept by a key", "their programs know by now"),
+        (Token.objects.forgettable(at), "API tokens", "they ended long ago"),
+    ):
+        if count := rows.count():
+            yield Act("forget", f"{count} {what}", why, lambda rows=rows: bool(rows.delete()[0]))

@@ -8,8 +8,9 @@ from django import template
 from django.conf import settings
 from django.urls import reverse
 
+from builds.access import changes_things, has_factor
 from builds.models import Build, Channel, Release, standing_of
-from builds.web.access import MAY_READ_TRAIL, changes_things, has_factor
+from builds.web.access import MAY_READ_TRAIL
 from builds.web.offers import offers_on
 
 register = template.Library()

@@ -11,10 +11,11 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from builds import pipeline, tasks
+from builds.access import acts_allowed
 from builds.choices import Act, System, Trigger
 from builds.models import Build, Channel, Release
 from builds.web import questions
-from builds.web.access import acts_allowed, needs
+from builds.web.access import needs
 from builds.web.confirm import Done, ask
 
 CANCELLED = "Cancelled by an admin."

@@ -9,9 +9,9 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.urls import reverse
 
 from builds import pipeline
+from builds.access import acts_allowed
 from builds.choices import Act
 from builds.models import Build, Channel, Release
-from builds.web.access import acts_allowed
 
 
 @dataclass(frozen=True, slots=True)

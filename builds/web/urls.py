@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from builds.web import acts, audit, build_views, composer, looks, pages
+from builds.web import acts, audit, build_views, composer, looks, pages, tokens
 
 urlpatterns = [
     path("", pages.dashboard, name="dashboard"),
@@ -27,6 +27,9 @@ urlpatterns = [
     path("releases/<int:pk>/keep", acts.keep, name="release-keep"),
     path("releases/<int:pk>/unkeep", acts.stop_keeping, name="release-unkeep"),
     path("audit/", audit.audit_list, name="audit"),
+    path("accounts/tokens/", tokens.token_list, name="token-list"),
+    path("accounts/tokens/new/", tokens.token_new, name="token-new"),
+    path("accounts/tokens/<int:pk>/revoke", tokens.token_revoke, name="token-revoke"),
     path("preferences", looks.preferences, name="preferences"),
     path("boot/", composer.compose, name="composer"),
     path("status/", pages.status, name="status"),

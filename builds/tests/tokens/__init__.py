@@ -1,0 +1,1 @@
+"""API tokens: what opens what, how often, and once."""
