@@ -20,6 +20,7 @@ PROCESS = "LOG_PROCESS"  # which of the portal's programs this is, as `make run`
 LEAST_SECRET = 6  # characters; what is shorter stands in innocent words
 HIDDEN = "[hidden]"
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}")
+_API_TOKEN = re.compile(r"\bnip_[0-9A-Za-z]{20,}")
 _PASSWORD_IN_URL = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]+@")
 
 
@@ -85,7 +86,7 @@ def censored(text: str) -> str:
         text = pattern.sub(HIDDEN, text)
     if "://" in text:
         text = _PASSWORD_IN_URL.sub(rf"\1:{HIDDEN}@", text)
-    return _BEARER.sub(rf"\1 {HIDDEN}", text)
+    return _API_TOKEN.sub(HIDDEN, _BEARER.sub(rf"\1 {HIDDEN}", text))
 
 
 @cache
