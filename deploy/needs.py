@@ -143,6 +143,10 @@ TEST = (
     _test("openssl", "openssl"),
     _test("dnsmasq", "dnsmasq-base"),
     _test("grub-script-check", "grub-common"),
+    _test("promtool", "prometheus"),
+    _test("mandoc", "mandoc"),
+    _test("zsh", "zsh"),
+    _test("fish", "fish"),
     _test("PostgreSQL", "postgresql", "/usr/lib/postgresql/*/bin/postgres"),
 )
 

@@ -6,11 +6,15 @@ from collections.abc import Iterator
 
 from prometheus_client.metrics_core import Metric
 
+from builds.choices import BuildStatus
 from builds.metrics.families import counter, histogram
-from builds.models import Totals
+from builds.models import Target, Totals
 from builds.pipeline.totals import BUILD_BUCKETS, CHECK_BUCKETS
 
 _OF = ("channel", "system")
+# What begins at 0 and not when it first happens: Prometheus sees no growth in a first number.
+_OUTCOMES = ("published", "failed", "cancelled", "withdrawn")
+_ENDS = sorted(BuildStatus.final())
 # Name in the totals, what it is, labels.
 _COUNTERS = (
     ("releases", "Releases that came to an end, by what became of them.", (*_OF, "status")),
@@ -30,6 +34,7 @@ _COUNTERS = (
 def counted() -> Iterator[Metric]:
     """Counters and histograms of all that has come to an end."""
     totals = Totals.objects.current()
+    _begin(totals)
     for what, text, labels in _COUNTERS:
         yield counter(f"portal_{what}", text, labels, totals.of(what))
     yield counter(
@@ -51,4 +56,17 @@ def counted() -> Iterator[Metric]:
         "Seconds until a check's verdict was clear.",
         ("system", "name", "verdict"),
         CHECK_BUCKETS,
+    )
+
+
+def _begin(totals: Totals) -> None:
+    """Let the numbers of all that is built be there from the start."""
+    built = list(Target.objects.order_by().values_list("channel__name", "system", "variant"))
+    channels = {(channel, system) for channel, system, _ in built}
+    totals.count(
+        {
+            "releases": {(*of, status): 0 for of in channels for status in _OUTCOMES},
+            "builds": {(*of, status): 0 for of in built for status in _ENDS},
+            "build_retries": dict.fromkeys(built, 0),
+        }
     )

@@ -90,10 +90,7 @@ def test_thread_of_a_build_names_it_too(written: io.StringIO) -> None:
 
 
 def test_traceback_is_part_of_its_line(written: io.StringIO) -> None:
-    try:
-        raise ValueError("two\nlines")
-    except ValueError:
-        logging.getLogger("builds.test").exception("failed")
+    logging.getLogger("builds.test").error("failed", exc_info=ValueError("two\nlines"))
     (line,) = lines(written)
     assert "ValueError: two" in line["exception"]
 
@@ -204,7 +201,8 @@ def test_access_line_has_no_query_and_no_address(make_web: MakeWeb, tmp_path: Pa
     path = "/releases/download/x/y?token=hush-hush"
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"{web.url}{path}", timeout=20)
-    request = refused.value.headers["X-Request-ID"]
+    with refused.value as answer:
+        request = answer.headers["X-Request-ID"]
     log = tmp_path / f"web-{urlsplit(web.url).port}.log"
     deadline = time.monotonic() + 10
     while request not in log.read_text():

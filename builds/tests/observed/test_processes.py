@@ -122,9 +122,8 @@ def test_what_was_cut_off_counts_as_what_was_sent(
     web = make_web(LOG_FORMAT="json")
     address = urlsplit(web.url)
     with socket.create_connection((address.hostname, address.port)) as reader:
-        reader.sendall(
-            f"GET /releases/download/demo/{artifact.name} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
-        )
+        path = f"/releases/download/demo/{artifact.name}"
+        reader.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
         got = 0
         while got < MIB:
             got += len(reader.recv(65536))
