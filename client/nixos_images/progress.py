@@ -8,6 +8,7 @@ import time
 
 _EVERY = 0.1  # seconds
 _BAR = 24  # characters
+_WIDTH = 80
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -33,7 +34,7 @@ class Progress:
         bar = "#" * int(_BAR * share)
         speed = (done - self._first) / max(now - self._started, 0.001)
         line = f"{self._name} [{bar:<{_BAR}}] {share:4.0%} {size(done)} {size(speed)}/s"
-        width = shutil.get_terminal_size().columns - 1
+        width = (shutil.get_terminal_size().columns or _WIDTH) - 1  # a serial line says 0
         sys.stderr.write(f"\r{line[:width]:<{width}}")
         sys.stderr.flush()
 

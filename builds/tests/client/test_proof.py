@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
+import pty
+import struct
+import subprocess
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -175,3 +181,24 @@ def test_config_file_names_the_portal(client: Command, portal: Mirror) -> None:
     assert client("", "latest", "demo", SYSTEM).code == 0
     (folder / "config.ini").write_text("url = x")
     assert client("", "latest", "demo", SYSTEM).code == 2
+
+
+@pytest.mark.parametrize("columns", [0, 40, 120])
+def test_terminal_shows_how_far_it_is(client: Command, portal: Mirror, columns: int) -> None:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    done = subprocess.run(
+        [client.program, *FETCH],
+        env=client.environment(portal.url),
+        cwd=client.home,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        check=False,
+    )
+    shown = os.read(ours, 65536).decode()
+    os.close(theirs)
+    os.close(ours)
+    assert (done.returncode, done.stdout) == (0, f"{KERNEL}\n".encode()), shown
+    assert "100%" in shown or columns == 40
+    assert "\r" in shown
+    assert "\x1b" not in client(portal.url, *FETCH).err
