@@ -122,6 +122,7 @@ def _test(name: str, package: str, *files: str) -> Need:
 LINT = (
     Need("shellcheck", "shellcheck", "lint", "the shell scripts are not checked"),
     Need("nix-instantiate", "nix-bin", "lint", "the Nix files are not checked"),
+    Need("mandoc", "mandoc", "lint", "the manual page is not checked"),
     Need("xgettext", "gettext", "lint", "nobody sees which texts are not translated"),
 )
 

@@ -6,6 +6,7 @@ import argparse
 import json
 import platform
 import sys
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -24,18 +25,16 @@ _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 def list_channels(options: argparse.Namespace) -> int:
     """Print each channel with its latest releases."""
-    config = settings.load(options.portal)
-    found = {each["name"]: latest.newest(config, each["name"]) for each in latest.channels(config)}
+    found = latest.channels(settings.load(options.portal))
     if options.json:
-        print(
-            json.dumps({name: [_short(r) for r in rows] for name, rows in found.items()}, indent=1)
-        )
+        print(json.dumps([asdict(channel) for channel in found], indent=1))
         return 0
-    for name, releases in found.items():
-        if not releases:
-            print(f"{name:<24} nothing is published yet")
-        for release in releases:
-            print(f"{name:<24} {release.system:<14} {release.version:<32} {_age(release)}")
+    for channel in found:
+        for each in channel.systems:
+            what = (
+                f"{each.version:<32} {_age(each.published_at or '')}" if each.version else "nothing"
+            )
+            print(f"{channel.name:<24} {each.system:<14} {what}")
     return 0
 
 
@@ -50,7 +49,7 @@ def show_latest(options: argparse.Namespace) -> int:
     release = latest.latest(config, options.channel, system)
     if options.url:
         return _print_url(release, options.variant, options.url)
-    print(f"{release.name}, release {release.sequence}, {_age(release)}")
+    print(f"{release.name}, release {release.sequence}, {_age(release.published_at)}")
     for artifact in release.chosen(options.variant):
         print(f"  {artifact.name}  {size(artifact.size)}  {artifact.immutable_url}")
     return 0
@@ -238,17 +237,8 @@ def _wish(options: argparse.Namespace) -> Wish:
     return Wish(options.require_signature, options.trust_on_first_use)
 
 
-def _short(release: Release) -> dict[str, object]:
-    return {
-        "system": release.system,
-        "version": release.version,
-        "sequence": release.sequence,
-        "published_at": release.published_at,
-    }
-
-
-def _age(release: Release) -> str:
-    age = datetime.now(timezone.utc) - instant(release.published_at)
+def _age(published_at: str) -> str:
+    age = datetime.now(timezone.utc) - instant(published_at)
     if age.days:
         return f"{age.days} day{'' if age.days == 1 else 's'} old"
     return f"{max(int(age.total_seconds()), 0) // 3600} h old"

@@ -46,7 +46,7 @@ class Mirror:
     def write(self) -> None:
         api = self.folder / "api" / "v1"
         _write(api / "latest" / CHANNEL / SYSTEM / "index.html", json.dumps(self.record))
-        _write(api / "channels" / "index.html", json.dumps({"items": [{"name": CHANNEL}]}))
+        _write(api / "channels" / "index.html", json.dumps({"channels": [self._channel()]}))
         _write(self.release / KERNEL, self.data)
         _write(self.release / f"SHA256SUMS-{SYSTEM}", self.sums)
         _write(self.release / f"release-{SYSTEM}.json", json.dumps(self.manifest))
@@ -62,6 +62,16 @@ class Mirror:
         sums = self.record["sums_url"]
         self.record["signatures"] = {"ssh": f"{sums}.sig"}
         self.write()
+
+    def _channel(self) -> dict[str, Any]:
+        """As the API's channels/ has it."""
+        built = {
+            "system": SYSTEM,
+            "latest_version": VERSION,
+            "latest_published_at": self.record["published_at"],
+        }
+        never = {"system": "aarch64-linux", "latest_version": None, "latest_published_at": None}
+        return {"name": CHANNEL, "title": "A small Linux", "systems": [built, never]}
 
     def _record(self) -> dict[str, Any]:
         folder = f"{self.url}/releases/download/{CHANNEL}"
