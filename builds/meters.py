@@ -63,6 +63,7 @@ class Meters:
 
     def collect(self) -> Iterable[Metric]:
         """What was counted so far."""
+        found: Iterable[Metric] = _own.collect()
         if FOLDER in os.environ:
-            return MultiProcessCollector(None).collect()
-        return _own.collect()
+            found = MultiProcessCollector(None).collect()
+        return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
@@ -26,31 +25,51 @@ logger = logging.getLogger(__name__)
 
 WITHIN = 5.0  # seconds; Prometheus gives up after 10
 ROWS_KEPT = 15.0  # seconds
-STORAGE_KEPT = 300.0  # a sum over all files
+STORAGE_KEPT = 300.0  # a sum over all files: seconds, where there are a million
+PATIENCE = 0.5  # seconds
 
 
 class Kept:
-    """Numbers that are read anew only when they are older than so many seconds."""
+    """Numbers that are read anew only when they are older than so many seconds.
 
-    def __init__(self, name: str, read: Callable[[], Iterable[Metric]], seconds: float) -> None:
-        self._ask = Bounded(f"metrics: {name}", lambda: list(read()))
-        self._name = name
+    Where they `may_be_old`, nobody waits long for newer ones.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        read: Callable[[], Iterable[Metric]],
+        seconds: float,
+        *,
+        may_be_old: bool = False,
+    ) -> None:
+        self._ask = Bounded(f"metrics: {name}", self._renew)
+        self._read = read
         self._seconds = seconds
-        self._lock = threading.Lock()
-        self._found: list[Metric] = []
+        self._may_be_old = may_be_old
+        self._found: list[Metric] | None = None
         self._read_at = float("-inf")
 
     def __call__(self, seconds: float) -> list[Metric]:
         """The numbers; raises what reading them raises, and TookTooLong."""
-        if time.monotonic() - self._read_at > self._seconds:
-            found = self._ask(seconds)
-            with self._lock:
-                self._found, self._read_at = found, time.monotonic()
-        return self._found
+        found = self._found
+        if found is not None and time.monotonic() - self._read_at < self._seconds:
+            return found
+        try:
+            return self._ask(min(seconds, PATIENCE) if self._may_be_old else seconds)
+        except TookTooLong:
+            if found is None or not self._may_be_old:
+                raise
+            return found
 
     def forget(self) -> None:
         """Read anew the next time."""
-        self._read_at = float("-inf")
+        self._found = None
+
+    def _renew(self) -> list[Metric]:
+        found = list(self._read())
+        self._found, self._read_at = found, time.monotonic()
+        return found
 
 
 def _rows() -> Iterator[Metric]:
@@ -63,7 +82,7 @@ def _rows() -> Iterator[Metric]:
 PARTS = {
     "totals": Kept("totals", counted, 0),
     "rows": Kept("rows", _rows, ROWS_KEPT),
-    "storage": Kept("storage", storage, STORAGE_KEPT),
+    "storage": Kept("storage", storage, STORAGE_KEPT, may_be_old=True),
 }
 
 

@@ -17,7 +17,8 @@ class Event:
 
 def events(lines: Iterable[bytes], last_id: str = "") -> Iterator[Event]:
     """The events of a stream; one that is cut off is left out."""
-    name, data = "", []
+    name = ""
+    data: list[str] = []
     for raw in lines:
         if not raw.endswith(b"\n"):
             return

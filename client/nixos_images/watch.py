@@ -11,7 +11,7 @@ from typing import Any
 from nixos_images import web
 from nixos_images.config import Config
 from nixos_images.events import events
-from nixos_images.failures import EndedBadly, TimedOut
+from nixos_images.failures import EndedBadly, NotThere, TimedOut
 from nixos_images.latest import latest_url
 from nixos_images.records import Release, release_of
 
@@ -66,7 +66,7 @@ def _changed(
                 return None, etag
             said = json.loads(answer.read(web.LARGEST_RECORD))
             return release_of(said, channel, system), answer.headers.get("ETag", "")
-    except web.NotThere:
+    except NotThere:
         if is_known:
             return None, ""
         raise
