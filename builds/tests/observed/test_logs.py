@@ -212,11 +212,3 @@ def test_access_line_has_no_query_and_no_address(make_web: MakeWeb, tmp_path: Pa
     assert "portal.access: GET /releases/download/x/y 404 " in line
     assert "hush-hush" not in line
     assert "127.0.0.1" not in line
-
-
-def test_without_being_asked_nothing_is_logged_of_requests(
-    make_web: MakeWeb, tmp_path: Path
-) -> None:
-    web = make_web()
-    urllib.request.urlopen(f"{web.url}/healthz", timeout=20).close()
-    assert "portal.access" not in (tmp_path / f"web-{urlsplit(web.url).port}.log").read_text()

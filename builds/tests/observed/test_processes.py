@@ -137,6 +137,8 @@ def test_web_that_starts_again_leaves_no_old_counts(make_web: MakeWeb, tmp_path:
     fetch(f"{first.url}/healthz")
     folder = tmp_path / "run" / "metrics"
     assert [path.name for path in folder.iterdir()] == [str(first.pid)]
+    log = tmp_path / f"web-{urlsplit(first.url).port}.log"
+    assert "portal.access" not in log.read_text(), "nobody has asked for an access log"
     os.kill(first.pid, signal.SIGKILL)
     os.waitpid(first.pid, 0)
     second = make_web()

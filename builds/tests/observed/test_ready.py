@@ -60,19 +60,15 @@ def ready(url: str) -> tuple[int, str, float]:
     return status, text, time.monotonic() - started
 
 
-def test_all_is_well(make_web: MakeWeb, redis_url: str) -> None:
-    ChannelFactory()
-    web = make_web(REDIS_URL=redis_url)
-    status, text, seconds = ready(web.url)
-    assert (status, text) == (200, "database: ok\nbroker: ok\nstorage: ok\ncatalogue: ok\n")
-    assert seconds < ALL_WITHIN
-
-
-def test_catalogue_without_channels_is_not_ready(make_web: MakeWeb, redis_url: str) -> None:
+def test_ready_once_the_catalogue_is_loaded(make_web: MakeWeb, redis_url: str) -> None:
     web = make_web(REDIS_URL=redis_url)
     status, text, _ = ready(web.url)
     assert status == 503
     assert "catalogue: LookupError: no channel; run manage.py loadcatalog" in text
+    ChannelFactory()
+    status, text, seconds = ready(web.url)
+    assert (status, text) == (200, "database: ok\nbroker: ok\nstorage: ok\ncatalogue: ok\n")
+    assert seconds < ALL_WITHIN
 
 
 def test_hanging_redis_and_storage_hold_nobody_up(make_web: MakeWeb, silent: str) -> None:
