@@ -87,6 +87,7 @@ def watch_build(config: Config, build: int, *, timeout: float) -> None:
                     if status:
                         _judge(build, status)
                         return
+            print("nixos-images: the log broke off; connects again", file=sys.stderr)
         except web.Broken as problem:
             print(f"nixos-images: {problem}; connects again", file=sys.stderr)
         except web.BROKEN as problem:
