@@ -13,7 +13,11 @@ import pytest
 import yaml
 from django.conf import settings
 from django.test import Client
+from django.utils import timezone
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from prometheus_client.parser import text_string_to_metric_families
+
+from builds.tests.factories import ReleaseFactory
 
 FOLDER = settings.BASE_DIR / "deploy" / "observability"
 DOCS = settings.BASE_DIR / "docs" / "observability.md"
@@ -25,7 +29,13 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def families(client: Client) -> dict[str, str]:
-    """The kind of every family, by its name."""
+    """The kind of every family, by its name, of a portal that has published and ticked."""
+    ReleaseFactory(published=True)
+    PeriodicTask.objects.create(
+        name="tick",
+        interval=IntervalSchedule.objects.create(every=1, period="minutes"),
+        last_run_at=timezone.now(),
+    )
     text = client.get("/metrics").content.decode()
     return {family.name: family.type for family in text_string_to_metric_families(text)}
 
