@@ -14,6 +14,11 @@ def current_request_id() -> str:
     return _current.get()
 
 
+def name(request_id: str) -> None:
+    """Let what follows in this thread be part of the request of this id; "": of none."""
+    _current.set(request_id)
+
+
 @contextmanager
 def named(request_id: str) -> Iterator[None]:
     """Let everything within be part of the request of this id."""

@@ -7,26 +7,29 @@ import os
 import socket
 import threading
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 from typing import Any
 
 from celery import current_app, shared_task
-from celery.signals import worker_ready, worker_shutdown
+from celery.signals import task_postrun, task_prerun, worker_ready, worker_shutdown
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 from kombu.exceptions import OperationalError
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from builds import broker, pipeline
+from builds import broker, log_ids, pipeline, request_id
 from builds.models import Build, Check, Release
 from builds.pipeline import Presence, Step, advance
 from builds.pipeline.scrub import MIB
 from builds.points import point
+from builds.request_id import current_request_id
 
 logger = logging.getLogger(__name__)
 
+REQUEST = "portal_request"  # the header of a message
 SCRUB_SECONDS = 300.0
 PIECES_SECONDS = 300.0
 SCRUB_AGAIN_AFTER = timedelta(days=7)
@@ -75,7 +78,7 @@ def plan(release_id: int) -> None:
 def _plan_next() -> Release | None:
     """Plan the draft whose turn it is; None where nothing waits for that."""
     for release in Release.objects.to_plan(timezone.now()):
-        with pipeline.holding(release, _worker()) as is_ours:
+        with about(release), pipeline.holding(release, _worker()) as is_ours:
             if is_ours:
                 pipeline.pin(release, pipeline.builder_for(release), at=timezone.now())
         if is_ours:
@@ -92,10 +95,11 @@ def build(build_id: int) -> None:
     """
     system = Build.objects.with_release().get(pk=build_id).release.system
     for row in Build.objects.due(timezone.now()).for_system(system).in_turn().with_release():
-        if pipeline.run(row, pipeline.builder_for(row.release), worker=_worker()):
-            move_on(_fresh(row.release_id))
-            pipeline.archive_log(row)
-            return
+        with about(row.release, row.request, build=row.pk):
+            if pipeline.run(row, pipeline.builder_for(row.release), worker=_worker()):
+                move_on(_fresh(row.release_id))
+                pipeline.archive_log(row)
+                return
 
 
 @shared_task(name="check")
@@ -105,16 +109,17 @@ def check(check_id: int) -> None:
     due = Check.objects.due(timezone.now()).wanted()
     waiting = due.filter(handed_out)
     for row in waiting.in_turn().select_related("release__channel"):
-        if pipeline.run_check(row, worker=_worker()):
-            move_on(_fresh(row.release_id))
-            return
+        with about(row.release, check=row.name):
+            if pipeline.run_check(row, worker=_worker()):
+                move_on(_fresh(row.release_id))
+                return
 
 
 @shared_task(name="publish")
 def publish(release_id: int) -> None:
     """Publish a draft whose checks have all passed."""
     release = _fresh(release_id)
-    with pipeline.holding(release, _worker()) as is_ours:
+    with about(release), pipeline.holding(release, _worker()) as is_ours:
         if is_ours:
             pipeline.publish(release, at=timezone.now())
     move_on(_fresh(release_id))
@@ -171,6 +176,12 @@ def collect() -> None:
         pass
 
 
+@shared_task(name="count-ended")
+def count_ended() -> None:
+    """Add what has ended to the totals that `/metrics` tells."""
+    pipeline.count_ended(at=timezone.now())
+
+
 @shared_task(name="count-downloads")
 def count_downloads() -> None:
     """Move the counts of downloads from Redis to their table."""
@@ -189,7 +200,13 @@ def scrub() -> None:
 def _send(step: Step) -> None:
     point("enqueue: before sending")
     try:
-        current_app.send_task(step.task, args=[step.row], queue=step.queue, countdown=step.delay)
+        current_app.send_task(
+            step.task,
+            args=[step.row],
+            queue=step.queue,
+            countdown=step.delay,
+            headers={REQUEST: current_request_id()},
+        )
     except OperationalError as error:
         logger.warning("%s %s waits for the broker: %s", step.task, step.row, error)
     else:
@@ -204,6 +221,29 @@ def _fresh(release_id: int) -> Release:
 
 def _worker() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
+
+
+# Log lines name the request that led to a task, and the rows that it is about.
+
+
+@task_prerun.connect
+def _name_what_follows(task: Any, task_id: str, **_: object) -> None:
+    """Take over the id of the request that has sent this task."""
+    came_with = task.request.get("headers") or {}
+    bind_contextvars(task=task.name, worker=task.request.hostname)
+    request_id.name(came_with.get(REQUEST) or "")
+
+
+@task_postrun.connect
+def _name_nothing(**_: object) -> None:
+    """Let what follows be about nothing yet: the next task comes into the same process."""
+    clear_contextvars()
+    request_id.name("")
+
+
+def about(release: Release, request: str = "", **ids: object) -> AbstractContextManager[None]:
+    """Log lines within are about a release, and about the request that led to it."""
+    return log_ids.about(request=request or release.request, release=str(release), **ids)
 
 
 # A worker says in the database what it serves; nothing asks Celery for it.

@@ -52,7 +52,7 @@ class Child:
         self.process = subprocess.Popen(
             service.command,
             cwd=folder,
-            env=environment,
+            env={**environment, "LOG_PROCESS": service.name},
             stdin=subprocess.DEVNULL,
             stdout=self._out or (subprocess.PIPE if service.has_prefix else None),
             stderr=subprocess.STDOUT if self._out or service.has_prefix else None,

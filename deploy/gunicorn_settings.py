@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 from deploy.child import die_with_parent
+from deploy.guards import ROOT
 
 worker_class = "gthread"
 workers = 2
@@ -15,11 +19,48 @@ keepalive = 5
 timeout = 60
 graceful_timeout = 4  # `make run` kills what has not ended after 6 s
 loglevel = "warning"
+logger_class = "deploy.access_log.AccessLogger"
 control_socket_disable = True
 # Workers say that they live by touching a file; on a slow disk that would look like a hang.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes a name of its own
 
 
-def post_fork(server: object, worker: object) -> None:
+def on_starting(_server: object) -> None:
+    """Give this start's workers a folder of its own to count in, and remove those of dead ones.
+
+    The counts are then those since the start: Prometheus knows what a start is.
+    """
+    data = os.environ.get("DATA_DIR", "").strip() or str(ROOT / "var")
+    folder = Path(data) / "run" / "metrics"
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.iterdir():
+        if not _lives(old.name):
+            shutil.rmtree(old, ignore_errors=True)
+    own = folder / str(os.getpid())
+    own.mkdir(exist_ok=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(own)
+    os.environ["GUNICORN_ARBITER"] = str(os.getpid())
+
+
+def post_fork(_server: object, _worker: object) -> None:
     """Let a worker die with its arbiter even when that is killed with requests on the way."""
     die_with_parent(os.getppid(), signal.SIGKILL)
+
+
+def child_exit(_server: object, worker: Any) -> None:
+    """Forget what a worker that has ended was in the middle of; what it has done stays counted."""
+    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - after the above
+
+    mark_process_dead(worker.pid)
+
+
+def on_exit(_server: object) -> None:
+    """Leave no counts behind."""
+    shutil.rmtree(os.environ.get("PROMETHEUS_MULTIPROC_DIR", ""), ignore_errors=True)
+
+
+def _lives(pid: str) -> bool:
+    with contextlib.suppress(ValueError, ProcessLookupError):
+        os.kill(int(pid), 0)
+        return True
+    return False

@@ -23,6 +23,7 @@ PRODUCTION = {
     "PORTAL_URL": "https://images.example.org",
 }
 
+_TYPED = ("portal", "builds", "deploy", "images/mini", "client/nixos_images")
 # Scripts of the mini image read files that only the booted image has.
 _SHELLCHECK = ("--exclude=SC1091",)
 
@@ -72,7 +73,8 @@ def checks(python: str) -> list[Check]:
             (*manage, "check", "--deploy", "--fail-level", "WARNING"),
             production=True,
         ),
-        Check("mypy", (python, "-m", "mypy", "portal", "builds", "deploy", "images/mini")),
+        Check("mypy", (python, "-m", "mypy", *_TYPED)),
+        *_over("mandoc", ("mandoc", "-T", "lint", "-W", "warning"), _files("*.1")),
     ]
 
 

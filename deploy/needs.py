@@ -122,6 +122,7 @@ def _test(name: str, package: str, *files: str) -> Need:
 LINT = (
     Need("shellcheck", "shellcheck", "lint", "the shell scripts are not checked"),
     Need("nix-instantiate", "nix-bin", "lint", "the Nix files are not checked"),
+    Need("mandoc", "mandoc", "lint", "the manual page is not checked"),
     Need("xgettext", "gettext", "lint", "nobody sees which texts are not translated"),
 )
 
@@ -146,6 +147,10 @@ TEST = (
     _test("aria2c", "aria2"),
     _test("gpg", "gpg"),
     _test("gpgv", "gpgv"),
+    _test("promtool", "prometheus"),
+    _test("mandoc", "mandoc"),
+    _test("zsh", "zsh"),
+    _test("fish", "fish"),
     _test("PostgreSQL", "postgresql", "/usr/lib/postgresql/*/bin/postgres"),
 )
 

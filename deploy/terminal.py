@@ -23,10 +23,12 @@ class Prefix:
         self._text = f"{name:<{_WIDTH}} | "
         if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
             self._text = f"\x1b[{colour}m{self._text}\x1b[0m"
+        self._is_left_out = os.environ.get("LOG_FORMAT", "").strip() == "json"
 
     def print(self, line: str) -> None:
-        """Print one line of that program."""
-        _write(self._text + line)
+        """Print one line of that program; one of JSON names the program itself."""
+        is_json = self._is_left_out and line.startswith("{")
+        _write(line if is_json else self._text + line)
 
 
 def say(text: str) -> None:

@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import parseaddr
 from pathlib import Path
@@ -22,6 +23,8 @@ from environs import Env, EnvError
 SOCKET_PATH_LIMIT = 100
 
 
+# This machine, and the networks that the internet does not reach.
+NEAR = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7,fe80::/10"
 # What people may be; builds.choices.Standing has the same, which can't be read this early.
 ROLES = ("viewer", "operator", "admin")
 
@@ -65,6 +68,13 @@ class Environment:
             return bool(self._env.bool(name, default))
         except EnvError:
             raise BadSetting(name, "wants true or false") from None
+
+    def choice(self, name: str, known: Sequence[str]) -> str:
+        """One of these words; the first where it is not set."""
+        value = self.text(name, known[0])
+        if value not in known:
+            raise BadSetting(name, f"wants one of {', '.join(known)}, not {value!r}")
+        return value
 
     def integer(self, name: str, default: int, *, least: int = 0) -> int:
         """A whole number of at least `least`."""
@@ -235,9 +245,18 @@ class Environment:
                 raise BadSetting("MAIL_FROM", f"{given!r} is not an e-mail address") from None
         return given
 
-    def networks(self, name: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    def token(self, name: str) -> str:
+        """A secret of at least 16 characters that can stand in a header; "" where it is not set."""
+        given = self.text(name)
+        if given and not re.fullmatch(r"[!-~]{16,}", given):
+            raise BadSetting(name, "wants at least 16 characters of ASCII without white space")
+        return given
+
+    def networks(
+        self, name: str, default: str = ""
+    ) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
         """Networks such as 10.1.0.0/16, fd00::/8, separated by commas."""
-        words = [word.strip() for word in self.text(name).split(",") if word.strip()]
+        words = [word.strip() for word in self.text(name, default).split(",") if word.strip()]
         try:
             return tuple(ipaddress.ip_network(word) for word in words)
         except ValueError as error:

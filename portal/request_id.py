@@ -1,4 +1,4 @@
-"""Gives each web request an id: in its answer's header, and for what is recorded meanwhile."""
+"""Gives each web request an id: in its answer's header, for what is recorded and logged."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 
 from builds import request_id
@@ -16,14 +17,17 @@ _PLAIN = re.compile(r"[0-9a-f-]{8,36}")
 
 
 class RequestIdMiddleware:
-    """The id of the front server, or a new one."""
+    """The id that a front server has given, where TRUSTED_PROXIES says that there is one; or a new.
+
+    Anybody else could make their requests look like another's.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer under the id."""
-        given = request.headers.get(HEADER, "")
+        given = request.headers.get(HEADER, "") if settings.TRUSTED_PROXIES else ""
         own = given if _PLAIN.fullmatch(given) else uuid.uuid4().hex
         with request_id.named(own):
             response = self._get_response(request)

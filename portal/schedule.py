@@ -37,6 +37,11 @@ TICKS: dict[str, dict[str, Any]] = {
         "schedule": timedelta(minutes=10),
         "options": {"expires": 600},
     },
+    "count-ended": {
+        "task": "count-ended",
+        "schedule": timedelta(minutes=1),
+        "options": {"expires": 60},
+    },
     "collect": {"task": "collect", "schedule": crontab(hour="4", minute="20")},
     # Each time a few minutes of it, so that nothing waits for it; every file once a week.
     "scrub": {"task": "scrub", "schedule": crontab(minute="40")},

@@ -10,7 +10,8 @@ import django_stubs_ext
 from csp.constants import NONE, SELF
 from whitenoise.compress import Compressor
 
-from portal.env import Environment
+from portal.env import NEAR, Environment
+from portal.logs import FORMATS, logging_settings
 from portal.nix import nix_options
 from portal.openpgp import openpgp_key_file
 from portal.schedule import TICKS
@@ -57,6 +58,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "portal.request_id.RequestIdMiddleware",
+    "portal.measured.MeasuringMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "portal.compression.PageCompression",
@@ -166,7 +168,7 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "dashboard"
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if IS_HTTPS else "http"
 ACCOUNT_RATE_LIMITS = {"login_failed": "30/m/ip,5/300s/key", "login": "60/m/ip"}
-ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("TRUSTED_PROXIES", 0)
+TRUSTED_PROXIES = ALLAUTH_TRUSTED_PROXY_COUNT = env.integer("TRUSTED_PROXIES", 0)
 MFA_ADAPTER = "portal.accounts.FactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
@@ -322,17 +324,13 @@ OPENPGP_KEY_FILE = openpgp_key_file(env)
 
 WATCHERS_MOST = env.integer("WATCHERS_MOST", 200, least=1)
 
+# Numbers for Prometheus: who has the token may read them; without one, who is near.
+
+METRICS_TOKEN = env.token("METRICS_TOKEN")
+METRICS_NETWORKS = env.networks("METRICS_NETWORKS", NEAR)
+
 # Logging: one line each, to standard error; the supervisor or journald keeps them.
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {
-        "builds": {"level": "INFO"},
-        "celery": {"level": "INFO"},
-        "django.request": {"level": "ERROR"},
-    },
-}
+LOG_FORMAT = env.choice("LOG_FORMAT", FORMATS)
+ACCESS_LOG = env.boolean("ACCESS_LOG", default=LOG_FORMAT == "json")
+LOGGING = logging_settings(LOG_FORMAT)

@@ -15,5 +15,6 @@ urlpatterns = [
     path("", include("builds.boot.urls")),
     path("", include("builds.feeds.urls")),
     path("", include("builds.downloads.urls")),
+    path("", include("builds.metrics.urls")),
     path("", include("builds.web.urls")),
 ]

@@ -16,6 +16,7 @@ from typing import Any
 from django.db import Error, connection
 from django.utils import timezone
 
+from builds import meters
 from builds.logs.ansi import Span, spans
 from builds.models import Build, LogChunk, Piece
 
@@ -109,9 +110,11 @@ class Hub:
         """Begin to watch a build; raises TooManyWatchers where so many watch already."""
         with self._lock:
             if sum(feed.watchers for feed in self._feeds.values()) >= most:
+                meters.WATCHERS_REFUSED.inc()
                 raise TooManyWatchers
             feed = self._feeds.setdefault(build_id, Feed())
             feed.watchers += 1
+            meters.WATCHERS.inc()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="watchers", daemon=True)
                 self._thread.start()
@@ -122,6 +125,7 @@ class Hub:
         with self._lock:
             feed = self._feeds[build_id]
             feed.watchers -= 1
+            meters.WATCHERS.dec()
             if not feed.watchers:
                 del self._feeds[build_id]
 

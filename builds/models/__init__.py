@@ -23,6 +23,7 @@ from builds.models.release import NotAllowed, Release
 from builds.models.subscription import Subscription
 from builds.models.token import Token
 from builds.models.token_text import NoToken, holds_token
+from builds.models.totals import Totals
 from builds.models.worker import Worker
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "Subscription",
     "Target",
     "Token",
+    "Totals",
     "Worker",
     "acts_of",
     "give_standing",

@@ -15,6 +15,7 @@ from builds.choices import BuildStatus, Stage, Variant
 from builds.models.build_queries import BuildQuerySet
 from builds.models.lease import Leased, lease_end
 from builds.models.release import Release
+from builds.request_id import current_request_id
 
 if TYPE_CHECKING:
     from builds.builders.base import BuildOutput, Progress
@@ -51,6 +52,14 @@ class Build(Leased):
     stage_seconds = models.JSONField(default=dict, blank=True, editable=False)
     cancel_requested_at = models.DateTimeField(null=True, blank=True, editable=False)
 
+    request = models.CharField(
+        max_length=36,
+        blank=True,
+        editable=False,
+        default=current_request_id,
+        help_text="The id of the web request that led to it, where one did.",
+    )
+
     # Progress, as Nix tells it.
     derivations_done = models.PositiveIntegerField(default=0, editable=False)
     derivations_expected = models.PositiveIntegerField(default=0, editable=False)
@@ -85,6 +94,7 @@ class Build(Leased):
         indexes = [
             models.Index(fields=["status", "lease_until"]),
             models.Index(fields=["queued_at", "id"]),
+            models.Index(name="build_by_end", fields=["finished_at"]),
         ]
         constraints = [
             models.UniqueConstraint(

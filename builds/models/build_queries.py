@@ -8,10 +8,11 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Count, Min, Q
 from django.db.models.functions import Now
 
 from builds.choices import BuildStatus, Variant
+from builds.models.load import Load
 
 if TYPE_CHECKING:
     from builds.models.build import Build
@@ -51,6 +52,12 @@ class BuildQuerySet(models.QuerySet["Build"]):
         """Those that came to an end, good or bad, the last one first."""
         return self.filter(status__in=BuildStatus.final()).order_by("-finished_at", "-pk")
 
+    def ended_between(self, since: datetime, until: datetime) -> BuildQuerySet:
+        """Those that came to an end after the one time and not after the other."""
+        ended = self.filter(finished_at__gt=since, finished_at__lte=until)
+        # Not by what they are: SQLite would then go by the status, and read them all.
+        return ended.exclude(status__in=BuildStatus.active()).order_by()
+
     def succeeded(self) -> BuildQuerySet:
         """Those that gave what they should."""
         return self.filter(status=BuildStatus.SUCCEEDED)
@@ -71,6 +78,19 @@ class BuildQuerySet(models.QuerySet["Build"]):
     def abandoned(self) -> BuildQuerySet:
         """Those whose worker has not been heard of for a whole lease."""
         return self.running().filter(lease_until__lt=Now())
+
+    def loads(self, at: datetime) -> dict[str, Load]:
+        """What waits and runs, by system."""
+        running = Q(status=BuildStatus.RUNNING)
+        due = Q(status=BuildStatus.QUEUED) & (Q(retry_at=None) | Q(retry_at__lte=at))
+        found = self.active().order_by().values("release__system")
+        rows = found.annotate(
+            waiting=Count("pk", filter=due),
+            oldest_at=Min("queued_at", filter=due),
+            running=Count("pk", filter=running),
+            abandoned=Count("pk", filter=running & Q(lease_until__lt=Now())),
+        )
+        return {row.pop("release__system"): Load(**row) for row in rows}
 
     def newest_per_variant(self) -> list[Build]:
         """The last attempt at each variant, for the builds of one release."""

@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Count, Exists, Min, OuterRef, Q
 from django.db.models.functions import Now
 
 from builds.choices import ReleaseStatus, Verdict
-from builds.models.build import pause
+from builds.models.build import Build, pause
 from builds.models.build_queries import TYPICAL_OF
 from builds.models.lease import Leased, lease_end
+from builds.models.load import Load
 from builds.models.release import Release
 
 RUNNING = Q(verdict=Verdict.RUNNING)
@@ -75,6 +76,11 @@ class CheckQuerySet(models.QuerySet["Check"]):
         found = self.passed().filter(release__in=releases, seconds__isnull=False)
         return found.order_by().only("name", "seconds", "release")
 
+    def ended_between(self, since: datetime, until: datetime) -> CheckQuerySet:
+        """Those that found something after the one time and not after the other."""
+        ended = self.filter(finished_at__gt=since, finished_at__lte=until)
+        return ended.exclude(verdict__in=[Verdict.PENDING, Verdict.RUNNING]).order_by()
+
     def failed(self) -> CheckQuerySet:
         """Those that hold their release back."""
         return self.filter(verdict__in=Verdict.failed())
@@ -113,6 +119,24 @@ class CheckQuerySet(models.QuerySet["Check"]):
     def not_passed(self) -> CheckQuerySet:
         """Those that found nothing good, or nothing yet."""
         return self.exclude(verdict=Verdict.PASSED)
+
+    def load(self, at: datetime) -> Load:
+        """What waits and runs; those that wait for builds, too, are left out."""
+        is_built = ~Q(release__pinned_at=None) & ~Exists(
+            Build.objects.active().filter(release=OuterRef("release"))
+        )
+        due = Q(verdict=Verdict.PENDING) & (Q(retry_at=None) | Q(retry_at__lte=at))
+        found = self.filter(verdict__in=[Verdict.PENDING, Verdict.RUNNING]).wanted()
+        found = found.alias(is_built=is_built)
+        ready = due & Q(is_built=True)
+        return Load(
+            **found.aggregate(
+                waiting=Count("pk", filter=ready),
+                oldest_at=Min("release__created_at", filter=ready),
+                running=Count("pk", filter=RUNNING),
+                abandoned=Count("pk", filter=RUNNING & Q(lease_until__lt=Now())),
+            )
+        )
 
     def abandoned(self) -> CheckQuerySet:
         """Those whose worker has not been heard of for a whole lease."""
@@ -161,6 +185,14 @@ class Check(Leased):
 
     class Meta:
         ordering = ["release", "name"]
+        indexes = [
+            models.Index(name="check_by_end", fields=["finished_at"]),
+            models.Index(
+                name="check_unended",
+                fields=["verdict"],
+                condition=Q(verdict__in=[Verdict.PENDING, Verdict.RUNNING]),
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(name="one_check_per_name", fields=["release", "name"]),
             models.CheckConstraint(

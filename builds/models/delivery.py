@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Count, Exists, F, Min, OuterRef, Q
 
 from builds.choices import DeliveryStatus
 from builds.models.lease import Leased, is_free
@@ -56,6 +56,20 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """When the next attempt comes, None where none does."""
         line = self.first_in_line().filter(subscription__is_active=True)
         return line.order_by("next_at").values_list("next_at", flat=True).first()
+
+    def by_means(self) -> dict[str, dict[str, Any]]:
+        """How many wait and were given up, and since when the first waits, by webhook and mail."""
+        waiting = Q(status=DeliveryStatus.WAITING, subscription__is_active=True)
+        given_up = Q(status=DeliveryStatus.GIVEN_UP)
+        rows = (
+            self.exclude(status=DeliveryStatus.DELIVERED).order_by().values("subscription__means")
+        )
+        found = rows.annotate(
+            waiting=Count("pk", filter=waiting),
+            given_up=Count("pk", filter=given_up),
+            oldest_at=Min("event__at", filter=waiting),
+        )
+        return {row["subscription__means"]: row for row in found}
 
     def fan_out(self, event: Event, to: list[Subscription]) -> None:
         """Let an event wait for each of these subscribers."""

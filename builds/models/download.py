@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from django.db.models.functions import TruncWeek
 
 from builds.choices import Role
 from builds.models.artifact import Artifact
+from builds.models.totals import Labels, Totals
 from builds.tally import Count, Counts
 
 AT_ONCE = 1000
@@ -111,6 +113,7 @@ class CountedBatchQuerySet(models.QuerySet["CountedBatch"]):
             _, is_new = self.get_or_create(name=name, defaults={"stored_at": at})
             if is_new:
                 DownloadCount.objects.add(counts)
+                Totals.objects.add(_by_role(counts))
         return is_new
 
     def forget(self, *, at: datetime) -> None:
@@ -142,6 +145,7 @@ class CountedLogQuerySet(models.QuerySet["CountedLog"]):
         with transaction.atomic():
             self.update_or_create(identity=identity, defaults={"offset": offset, "counted_at": at})
             DownloadCount.objects.add(counts)
+            Totals.objects.add(_by_role(counts))
 
 
 class CountedLog(models.Model):
@@ -157,6 +161,29 @@ class CountedLog(models.Model):
 
     def __str__(self) -> str:
         return f"{self.identity} up to byte {self.offset}"
+
+
+def _by_role(counts: Counts) -> dict[str, Counter[Labels]]:
+    """Downloads and bytes by channel, system and role."""
+    found: dict[str, Counter[Labels]] = {"downloads": Counter(), "download_bytes": Counter()}
+    labels = _labels({artifact for artifact, _ in counts})
+    for (artifact, _), count in counts.items():
+        if artifact in labels:
+            found["downloads"][labels[artifact]] += count.count
+            found["download_bytes"][labels[artifact]] += count.bytes
+    return found
+
+
+def _labels(artifacts: set[int]) -> dict[int, Labels]:
+    rows: dict[int, Labels] = {}
+    wanted = sorted(artifacts)
+    for start in range(0, len(wanted), AT_ONCE):
+        found = Artifact.objects.filter(pk__in=wanted[start : start + AT_ONCE]).order_by()
+        for pk, *labels in found.values_list(
+            "pk", "release__channel__name", "release__system", "role"
+        ):
+            rows[pk] = tuple(labels)
+    return rows
 
 
 def monday(day: date) -> date:

@@ -27,6 +27,7 @@ from builds.models.planned import Planned
 from builds.models.release_queries import ReleaseQuerySet
 from builds.models.retained import Retained
 from builds.points import point
+from builds.request_id import current_request_id
 
 
 class NotAllowed(Exception):
@@ -45,6 +46,13 @@ class Release(Planned, Retained):
     )
     forced = models.BooleanField(
         default=False, help_text="Built even where the revision has not moved."
+    )
+    request = models.CharField(
+        max_length=36,
+        blank=True,
+        editable=False,
+        default=current_request_id,
+        help_text="The id of the web request that asked for it, where one did.",
     )
     slot_at = models.DateTimeField(null=True, blank=True, help_text="The weekly slot it fills.")
     urgency = models.PositiveSmallIntegerField(
@@ -73,6 +81,7 @@ class Release(Planned, Retained):
             models.Index(fields=["channel", "system", "status", "-published_at"]),
             models.Index(fields=["channel", "version"]),
             models.Index(fields=["created_at", "id"]),
+            models.Index(name="release_by_end", fields=["finished_at"]),
         ]
         constraints = [
             models.CheckConstraint(

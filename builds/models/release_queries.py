@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, cast
 from django.apps import apps
 from django.db import models
 from django.db.models import Max, Prefetch, Q
-from django.db.models.functions import Coalesce, RowNumber
+from django.db.models.functions import Coalesce, Now, RowNumber
 
 from builds.choices import ReleaseStatus
 from builds.models.channel import Channel
 from builds.models.head import Head
 from builds.models.lease import is_free
+from builds.models.load import Load
 from builds.models.retained import leaving
 
 if TYPE_CHECKING:
@@ -70,6 +71,33 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
             skipped.aggregate(at=Max("finished_at"))["at"],
         ]
         return max((at for at in times if at is not None), default=None)
+
+    def good_news_since(self, since: datetime) -> ReleaseQuerySet:
+        """Those that are good news as `last_good_news` has it, and later than this."""
+        heads = apps.get_model("builds", "Head").objects.filter(
+            channel=models.OuterRef("channel"),
+            system=models.OuterRef("system"),
+            release__revision=models.OuterRef("revision"),
+        )
+        skipped = Q(status=ReleaseStatus.CANCELLED, pinned_at=None) & models.Exists(heads)
+        news = Q(status=ReleaseStatus.PUBLISHED) | skipped
+        return self.filter(news, finished_at__gte=since)
+
+    def load(self) -> Load:
+        """Drafts that wait to be planned, and those that somebody plans or publishes."""
+        held = Q(lease_until__isnull=False)
+        lost = Q(lease_until__lt=Now())
+        found = self.drafts().aggregate(
+            waiting=models.Count("pk", filter=Q(pinned_at=None) & ~held),
+            oldest_at=models.Min("created_at", filter=Q(pinned_at=None) & ~held),
+            running=models.Count("pk", filter=held & ~lost),
+            abandoned=models.Count("pk", filter=lost),
+        )
+        return Load(**found)
+
+    def ended_between(self, since: datetime, until: datetime) -> ReleaseQuerySet:
+        """Those that came to an end after the one time and not after the other."""
+        return self.ended().filter(finished_at__gt=since, finished_at__lte=until).order_by()
 
     def ended_since(self, at: datetime) -> ReleaseQuerySet:
         """Those that came to an end, or were published, at this time or later."""

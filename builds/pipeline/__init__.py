@@ -60,6 +60,7 @@ from builds.pipeline.restore import restore
 from builds.pipeline.retention import lost_releases, orphans
 from builds.pipeline.run import run
 from builds.pipeline.scrub import scrub, scrub_some
+from builds.pipeline.totals import count_ended
 from builds.pipeline.workers import Presence
 
 __all__ = [
@@ -89,6 +90,7 @@ __all__ = [
     "check",
     "collect",
     "compare_url",
+    "count_ended",
     "count_log",
     "declare",
     "find_stale",

@@ -13,6 +13,7 @@ from typing import Protocol, Self
 from django.conf import settings
 from django.db import Error, connection
 
+from builds.log_ids import inherited
 from builds.models import LeaseLost, Release
 from builds.points import point
 
@@ -52,7 +53,9 @@ class Heartbeat:
         self._heard = time.monotonic()
         self._stop = threading.Event()
         self._lost = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"heartbeat {row.pk}", daemon=True)
+        self._thread = threading.Thread(
+            target=inherited(self._run), name=f"heartbeat {row.pk}", daemon=True
+        )
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -38,12 +38,15 @@ def run(build: Build, builder: Builder, *, worker: str) -> bool:
         logger.info("%s is taken or done", build)
         return False
     point("build: row taken")
+    logger.info("%s has begun, attempt %s", build, build.attempt)
     log = BuildLog(build)
     try:
         with Heartbeat(build) as heart:
             _run(build, builder, log, heart)
     except LeaseLost:
         logger.warning("%s was given to another worker; this one stops", build)
+    else:
+        logger.info("%s has ended: %s", build, build.status)
     return True
 
 

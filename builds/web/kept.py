@@ -22,16 +22,16 @@ SCRUB_IS_LATE = timedelta(days=14)  # every file is read again once a week
 
 def kept(at: datetime) -> Iterator[Part]:
     """How much is kept, whether all of it was hashed lately, what is damaged."""
-    found = _found()
+    all_of_it = found()
     words = gettext("{size} in {files}").format(
-        size=size(found["bytes"] or 0), files=counted(found["files"], "file")
+        size=size(all_of_it["bytes"] or 0), files=counted(all_of_it["files"], "file")
     )
     yield Part(gettext("files kept"), State(Tone.GOOD, "disc", words), "")
-    yield Part(gettext("last scrub"), _scrub(found, at), "")
+    yield Part(gettext("last scrub"), _scrub(all_of_it, at), "")
     yield Part(gettext("damaged files"), _damage(), "")
 
 
-def _found() -> dict[str, Any]:
+def found() -> dict[str, Any]:
     """What there is to tell of files and of the published releases, in one query."""
     held = Artifact.objects.filter(release__in=Release.objects.holding_files())
     return held.aggregate(

@@ -37,6 +37,7 @@ def run_check(check: Check, *, worker: str) -> bool:
             result = _result(check, lambda: heart.lost or unwanted())
             point("check: verdict found")
             record(check, result)
+            logger.info("%s: %s", check, check.verdict)
     except BootCancelled:
         logger.info("%s stops: it is not wanted any more, or given to another worker", check)
         with suppress(LeaseLost):

@@ -304,7 +304,10 @@ def test_visitors_of_downloads_and_pages_get_no_cookie_and_downloads_do_not_vary
     assert len(answer.headers["X-Request-ID"]) == 32
 
 
-def test_request_id_of_a_front_server_is_taken_where_it_is_plain(client: Client) -> None:
+def test_request_id_of_a_front_server_is_taken_where_it_is_plain(
+    client: Client, settings: LazySettings
+) -> None:
+    settings.TRUSTED_PROXIES = 1
     user = operator()
     client.force_login(User.objects.get(pk=user.pk))
     ChannelFactory(name="demo", systems=["x86_64-linux"])

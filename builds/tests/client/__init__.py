@@ -1,0 +1,1 @@
+"""The command `nixos-images`, installed as people install it."""

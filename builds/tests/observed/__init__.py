@@ -1,0 +1,1 @@
+"""Numbers, logs, and whether the portal is well."""

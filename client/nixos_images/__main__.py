@@ -1,0 +1,7 @@
+"""`python -m nixos_images`."""
+
+import sys
+
+from nixos_images.cli import main
+
+sys.exit(main())
