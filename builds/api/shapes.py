@@ -46,7 +46,8 @@ class LatestShape(Schema):
     manifest_url: str
     sums_url: str
     signatures: dict[str, str] = Field(
-        description="URLs of signatures of the sums by kind; empty while releases are unsigned"
+        description="URLs of signatures of the sums by kind; empty where it was published "
+        "before releases were signed"
     )
     checks: list[CheckShape]
     artifacts: list[ArtifactShape]
@@ -82,7 +83,7 @@ def latest_shape(release: Release, base: str) -> LatestShape:
         release_url=f"{base}{release.get_absolute_url()}",
         manifest_url=paper_url(base, release, documents.manifest_name(release.system)),
         sums_url=paper_url(base, release, documents.sums_name(release.system)),
-        signatures={},
+        signatures=_signatures(release, base),
         checks=[
             _check_shape(check)
             for check in release.checks.all()
@@ -94,6 +95,16 @@ def latest_shape(release: Release, base: str) -> LatestShape:
         least_memory_mib=documents.least_memory(release),
         commands={command.method: command.text for command in boot_commands(release, base)},
     )
+
+
+def _signatures(release: Release, base: str) -> dict[str, str]:
+    if not release.signed_by:
+        return {}
+    names = documents.signature_names(documents.sums_name(release.system))
+    return {
+        kind: paper_url(base, release, name)
+        for kind, name in zip(("ssh", "minisign"), names, strict=True)
+    }
 
 
 def _check_shape(check: Check) -> CheckShape:

@@ -15,6 +15,7 @@ from builds.models.lease import Leased, LeaseLost
 from builds.models.log import LogArchive, LogChunk, Packed, Piece, lines_of
 from builds.models.notice import Event
 from builds.models.release import NotAllowed, Release
+from builds.models.signed import SignedSums
 from builds.models.subscription import Subscription
 from builds.models.worker import Worker
 
@@ -47,6 +48,7 @@ __all__ = [
     "Packed",
     "Piece",
     "Release",
+    "SignedSums",
     "Subject",
     "Subscription",
     "Target",

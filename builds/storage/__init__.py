@@ -9,6 +9,7 @@ from builds.storage.keys import (
     channel_key,
     content_type,
     is_file_name,
+    public_key,
     release_key,
     staging_key,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "channel_key",
     "content_type",
     "is_file_name",
+    "public_key",
     "release_key",
     "staging_key",
 ]

@@ -9,8 +9,8 @@ import pytest
 
 from builds.choices import Role, System, Variant
 from builds.models import Artifact, Channel, Release
-from builds.pipeline import publish
 from builds.storage import artifacts
+from builds.tests.factories import publish_held
 from builds.tests.models.rows import NOW, build, channel, draft
 
 SYSTEM = System.X86_64
@@ -46,7 +46,8 @@ def stored_release(of: Channel, version: str, system: System = SYSTEM) -> Releas
             size=stored.size,
             sha256=hashlib.sha256(data).hexdigest(),
         )
-    assert publish(release, at=NOW)
+    publish_held(release, NOW)
+    assert release.is_published, release.reason
     return release
 
 
