@@ -47,6 +47,12 @@ from builds.pipeline.restore import restore
 from builds.pipeline.retention import lost_releases, orphans
 from builds.pipeline.run import builder, run
 from builds.pipeline.scrub import scrub, scrub_some
+from builds.pipeline.signatures import (
+    known_keys,
+    sign_again,
+    sign_all_again,
+    write_keys,
+)
 from builds.pipeline.workers import Presence
 
 __all__ = [
@@ -71,6 +77,7 @@ __all__ = [
     "head_without",
     "holding",
     "keep",
+    "known_keys",
     "lost_releases",
     "moving_files",
     "note_sent",
@@ -99,11 +106,14 @@ __all__ = [
     "scrub",
     "scrub_some",
     "seconds_to_next",
+    "sign_again",
+    "sign_all_again",
     "source_url",
     "stop_keeping",
     "take_counts",
     "trigger",
     "trigger_due",
     "withdraw",
+    "write_keys",
     "write_moving",
 ]

@@ -7,6 +7,7 @@ import os
 import socket
 import socketserver
 import stat
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ class Server(socketserver.ThreadingUnixStreamServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """One who asks badly, or goes away, ends nothing."""
-        logger.exception("a question broke off")
+        logger.warning("a question broke off: %s", sys.exc_info()[1])
 
 
 class Door(socketserver.BaseRequestHandler):

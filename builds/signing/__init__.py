@@ -17,7 +17,7 @@ from builds.signing.door import (
 from builds.signing.keyring import Keyring, NoKey, SigningKey
 from builds.signing.keys import PAPERS, BadKeys, KeySet, ReleaseKey, read_signed
 from builds.signing.ledger import Ledger, Place, Spent, Torn
-from builds.signing.sshsig import BadSignature
+from builds.signing.sshsig import BadSignature, fingerprint, root_line, signer_line
 
 __all__ = [
     "PAPERS",
@@ -39,10 +39,13 @@ __all__ = [
     "Spent",
     "Stranger",
     "Torn",
+    "fingerprint",
     "key_papers",
     "read_signed",
+    "root_line",
     "sign_again",
     "sign_moving",
     "sign_release",
     "signer",
+    "signer_line",
 ]

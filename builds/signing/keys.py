@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from builds.choices import KeyStatus
@@ -69,15 +70,13 @@ class KeySet:
         """The key of this id."""
         return next((key for key in self.keys if key.id == key_id), None)
 
-    def allowed_signers(self, *, dated: bool = True) -> str:
+    def allowed_signers(self) -> str:
         """What ssh-keygen -Y verify takes: a line for each trusted key, and one for the root.
 
         By whole days, one more at each end: OpenSSH reads them in the verifier's own time zone.
-        Not `dated`, for our own use: what a key signed while it was valid stands afterwards.
         """
-        lines = [self._line(key, dated=dated) for key in self.keys if key.is_trusted]
-        root = f'{sshsig.ROOT} namespaces="{sshsig.KEYS_NAMESPACE}" {self.root} root'
-        return "".join(f"{line}\n" for line in [*lines, root])
+        lines = [_line(key) for key in self.keys if key.is_trusted]
+        return "".join(f"{line}\n" for line in [*lines, f"{sshsig.root_line(self.root)} root"])
 
     def papers(self, data: bytes, signature: bytes) -> dict[str, bytes]:
         """The public files by name, `data` and `signature` being keys.json and the root's."""
@@ -90,18 +89,12 @@ class KeySet:
 
     def check(self, data: bytes, ssh: bytes, mini: bytes | None) -> ReleaseKey:
         """The key whose signatures of `data` these are. Raises BadSignature."""
-        for key in sorted(self.keys, key=lambda key: key.status != KeyStatus.CURRENT):
-            line = f'{sshsig.SIGNER} namespaces="{sshsig.NAMESPACE}" {key.ssh}\n'
-            try:
-                sshsig.verify(data, ssh, line, sshsig.SIGNER, sshsig.NAMESPACE)
-            except BadSignature:
-                continue
-            if not key.is_trusted:
-                raise BadSignature(f"the key {key.id} that signed it is revoked")
-            if mini is not None:
-                minisig.verify(data, mini, key.minisign)
-            return key
-        raise BadSignature("no release key that the root key names has signed it")
+        key = _signer_of(self, data, ssh)
+        if not key.is_trusted:
+            raise BadSignature(f"the key {key.id} that signed it is revoked")
+        if mini is not None:
+            minisig.verify(data, mini, key.minisign)
+        return key
 
     def to_json(self) -> bytes:
         """keys.json, in canonical form."""
@@ -135,22 +128,35 @@ class KeySet:
         _check_set(read)
         return read
 
-    def _line(self, key: ReleaseKey, *, dated: bool) -> str:
-        options = f'namespaces="{sshsig.NAMESPACE}"'
-        if dated:
-            options += f',valid-after="{key.valid_after - _DAY:%Y%m%d}"'
-            options += f',valid-before="{key.valid_before + _DAY:%Y%m%d}"'
-        return f"{sshsig.SIGNER} {options} {key.ssh} {key.id}"
+
+@lru_cache(maxsize=64)
+def _signer_of(keys: KeySet, data: bytes, ssh: bytes) -> ReleaseKey:
+    """The key of the set, whatever its status, that made this SSHSIG. Raises BadSignature."""
+    for key in sorted(keys.keys, key=lambda key: key.status != KeyStatus.CURRENT):
+        try:
+            sshsig.verify(data, ssh, sshsig.signer_line(key.ssh), sshsig.SIGNER, sshsig.NAMESPACE)
+        except BadSignature:
+            continue
+        return key
+    raise BadSignature("no release key that the root key names has signed it")
 
 
+# What a program said once of the same bytes it says again.
+@lru_cache(maxsize=8)
 def read_signed(data: bytes, signature: bytes, root: str) -> KeySet:
     """A keys.json that this root key has signed. Raises BadSignature and BadKeys."""
-    line = f'{sshsig.ROOT} namespaces="{sshsig.KEYS_NAMESPACE}" {root}\n'
-    sshsig.verify(data, signature, line, sshsig.ROOT, sshsig.KEYS_NAMESPACE)
+    sshsig.verify(data, signature, sshsig.root_line(root), sshsig.ROOT, sshsig.KEYS_NAMESPACE)
     found = KeySet.from_json(data)
     if found.root != root:
         raise BadKeys("it names another root key than the one that signed it")
     return found
+
+
+def _line(key: ReleaseKey) -> str:
+    since, until = key.valid_after - _DAY, key.valid_before + _DAY
+    options = f'namespaces="{sshsig.NAMESPACE}",valid-after="{since:%Y%m%d}"'
+    options += f',valid-before="{until:%Y%m%d}"'
+    return f"{sshsig.SIGNER} {options} {key.ssh} {key.id}"
 
 
 def _check_set(found: KeySet) -> None:

@@ -20,7 +20,8 @@ def make_key(path: Path) -> None:
 
 def public_key(path: Path) -> str:
     """The public half of a private key file, as `minisign -P` takes it."""
-    return minisign.SecretKey.from_file(path).get_public_key().to_base64().decode()
+    public: bytes = minisign.SecretKey.from_file(path).get_public_key().to_base64()
+    return public.decode()
 
 
 def is_public_key(text: str) -> bool:
@@ -52,4 +53,4 @@ def verify(data: bytes, signature: bytes, public: str) -> str:
         raise BadSignature(f"minisign does not accept it: {error}") from None
     if not read.is_prehashed():
         raise BadSignature("minisign does not accept it: its form is the old one")
-    return read.trusted_comment
+    return str(read.trusted_comment)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 import tempfile
 from pathlib import Path
@@ -43,7 +45,18 @@ def is_public_key(text: str) -> bool:
 
 def fingerprint(public: str) -> str:
     """What people compare: SHA256:… as ssh-keygen -l prints it."""
-    return _run("ssh-keygen", "-l", "-f", "-", given=f"{public}\n".encode()).split()[1].decode()
+    digest = hashlib.sha256(base64.b64decode(public.split()[1])).digest()
+    return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
+
+
+def signer_line(public: str) -> str:
+    """The line of an allowed_signers file for a release key, without dates."""
+    return f'{SIGNER} namespaces="{NAMESPACE}" {public}'
+
+
+def root_line(public: str) -> str:
+    """The line for the root key, which signs keys.json and nothing else."""
+    return f'{ROOT} namespaces="{KEYS_NAMESPACE}" {public}'
 
 
 def sign(data: bytes, key: Path, namespace: str) -> bytes:
@@ -55,7 +68,7 @@ def verify(data: bytes, signature: bytes, signers: str, name: str, namespace: st
     """Check a signature against lines of an allowed_signers file. Raises BadSignature."""
     with tempfile.TemporaryDirectory(prefix="sshsig-") as folder:
         allowed, stored = Path(folder, "allowed_signers"), Path(folder, "signature")
-        allowed.write_text(signers)
+        allowed.write_text(f"{signers}\n")
         stored.write_bytes(signature)
         words = ["-f", str(allowed), "-I", name, "-n", namespace, "-s", str(stored)]
         done = processes.ask(["ssh-keygen", "-Y", "verify", *words], given=data)

@@ -27,6 +27,14 @@ class Weeks:
 
 def stored_release(of: Channel, version: str, system: System = SYSTEM) -> Release:
     """A published release with kernel, initrd, script and kexec tarball in the storage."""
+    release = ready_release(of, version, system)
+    publish_held(release, NOW)
+    assert release.is_published, release.reason
+    return release
+
+
+def ready_release(of: Channel, version: str, system: System = SYSTEM) -> Release:
+    """The same before it is published: a draft of which everything is built."""
     release = draft(of, system, version=version, revision="ab" * 20, pinned_at=NOW)
     netboot = build(release, status="succeeded", kernel_params="console=ttyS0", sandboxed=True)
     files = {
@@ -46,8 +54,6 @@ def stored_release(of: Channel, version: str, system: System = SYSTEM) -> Releas
             size=stored.size,
             sha256=hashlib.sha256(data).hexdigest(),
         )
-    publish_held(release, NOW)
-    assert release.is_published, release.reason
     return release
 
 
