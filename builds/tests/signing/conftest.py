@@ -50,8 +50,6 @@ def start_signer(
     """
     started: list[subprocess.Popen[bytes]] = []
     path = tmp_path / "run" / "signer.sock"
-    settings.SIGNER_SOCKET = path
-    settings.SIGNER = {"BACKEND": "builds.signing.SocketSigner", "OPTIONS": {"path": str(path)}}
 
     def start(point: str = "") -> subprocess.Popen[bytes]:
         environment = os.environ | {
@@ -70,6 +68,8 @@ def start_signer(
                 stderr=log,
             )
         started.append(process)
+        settings.SIGNER_SOCKET = path
+        settings.SIGNER = {"BACKEND": "builds.signing.SocketSigner", "OPTIONS": {"path": str(path)}}
         _wait_for(path, process)
         return process
 

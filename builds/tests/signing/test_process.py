@@ -85,10 +85,7 @@ def test_signer_that_is_killed_anywhere_leaves_the_old_release_and_then_the_new_
     start_signer: StartSigner, point: str
 ) -> None:
     of = demo()
-    signer = start_signer()
     before = publish(ready_release(of, "1.0"))
-    signer.terminate()
-    assert signer.wait(20) == 0
     killed = start_signer(point)
 
     release = publish(ready_release(of, "2.0"))
@@ -98,13 +95,15 @@ def test_signer_that_is_killed_anywhere_leaves_the_old_release_and_then_the_new_
     assert "the signer at" in release.reason, "its page says what it waits for"
     assert Head.objects.get().release == before
     assert is_whole(before)
-    start_signer()
+    signer = start_signer()
     [step] = pipeline.reconcile(at=timezone.now())
     assert (step.task, step.row) == ("publish", release.pk)
     release = publish(release)
     assert release.is_published, release.reason
     assert (release.sequence, release.reason) == (2, "")
     assert is_whole(release)
+    signer.terminate()
+    assert signer.wait(20) == 0
 
 
 def test_while_the_signer_is_away_publishing_waits_for_a_day_and_says_so(
