@@ -11,8 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from django.conf import settings
+from django.utils import timezone
 from kombu import Connection
 
+from builds.signing import Keyring
 from builds.tests.crash.world import Redis
 from portal.celery import app
 
@@ -44,6 +46,8 @@ class Fleet:
             "DJANGO_SETTINGS_MODULE": "portal.settings",
         }
         self._started: list[subprocess.Popen[str]] = []
+        Keyring(folder / "keys").make(at=timezone.now())
+        self.start(sys.executable, "manage.py", "signer")
 
     def beat(self) -> subprocess.Popen[str]:
         """A scheduler."""
