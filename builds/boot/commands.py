@@ -119,11 +119,11 @@ def _iso(iso: Artifact, base: str) -> BootCommand:
 def _nixos_anywhere(tarball: Artifact, base: str) -> BootCommand:
     """Of an address nixos-anywhere verifies nothing; a file it takes from here."""
     download = " && ".join(['cd "$T"', *verified_download(tarball, base)])
+    install = f'--kexec "$T/{tarball.name}" --flake .#HOST root@ADDRESS'
     lines = [
         "T=$(mktemp -d)",
         f"({download})",
-        "nix run github:nix-community/nixos-anywhere -- "
-        f'--kexec "$T/{tarball.name}" --flake .#HOST root@ADDRESS',
+        f"nix run github:nix-community/nixos-anywhere -- {install}",
     ]
     return BootCommand(
         method="nixos_anywhere",

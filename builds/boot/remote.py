@@ -162,7 +162,7 @@ def _refuse_if_expired(record: dict[str, Any], name: str, *, at: datetime) -> No
     if is_over:
         raise PortalError(
             f"{name} is said to be the latest, and its time was over on "
-            f"{record.get('expires_at')}: is this an old mirror? Name the version to boot it anyway."
+            f"{record.get('expires_at')}: is this an old mirror? Name the version to boot it."
         )
 
 

@@ -11,10 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from django.conf import settings
-from django.utils import timezone
 from kombu import Connection
 
-from builds.signing import Keyring
 from builds.tests.crash.world import Redis
 from portal.celery import app
 
@@ -32,7 +30,10 @@ call_command(*sys.argv[1:])
 
 
 class Fleet:
-    """Processes of one portal; whatever they are, `end` leaves none behind."""
+    """Processes of one portal, its signer first; `end` leaves none behind.
+
+    The folder has the test's keys.
+    """
 
     def __init__(self, folder: Path, database_url: str) -> None:
         self.folder = folder
@@ -46,7 +47,6 @@ class Fleet:
             "DJANGO_SETTINGS_MODULE": "portal.settings",
         }
         self._started: list[subprocess.Popen[str]] = []
-        Keyring(folder / "keys").make(at=timezone.now())
         self.start(sys.executable, "manage.py", "signer")
 
     def beat(self) -> subprocess.Popen[str]:
