@@ -58,8 +58,8 @@ def verify_page(wish: dict[str, str], base: str) -> VerifyPage:
     channels = list(Channel.objects.all())
     heads = list(Head.objects.with_files())
     channel, system = _chosen(channels, heads, wish)
-    found = (h.release for h in heads if (h.channel.name, h.system) == (channel, system))
-    release = next(found, None)
+    at_heads = {(head.release.channel.name, head.system): head.release for head in heads}
+    release = at_heads.get((channel, system))
     keys = _stored_keys()
     file = _file_of(release) if release else None
     return VerifyPage(
@@ -224,13 +224,13 @@ def _chosen(channels: list[Channel], heads: list[Head], wish: dict[str, str]) ->
     usual = min(
         heads,
         key=lambda head: (
-            not head.channel.is_default,
-            names.index(head.channel.name),
+            not head.release.channel.is_default,
+            names.index(head.release.channel.name),
             head.system != System.X86_64,
         ),
         default=None,
     )
-    channel = usual.channel.name if usual else (names[0] if names else "")
+    channel = usual.release.channel.name if usual else (names[0] if names else "")
     if wish["channel"] in names:
         channel = wish["channel"]
     system = wish["system"] if wish["system"] in System.values else System.X86_64.value
