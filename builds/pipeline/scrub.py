@@ -176,7 +176,7 @@ def _worthless(release: Release, keys: KeySet | None) -> dict[str, str]:
     """Signatures of a release that prove nothing, by name, and why: their key may be revoked."""
     if keys is None or not release.signed_by:
         return {}
-    found = {}
+    found: dict[str, str] = {}
     for name in documents.unsigned_names(release.system):
         names = [name, *documents.signature_names(name)]
         is_as_signed = all(_digest(release, each) == release.papers.get(each) for each in names)

@@ -100,7 +100,7 @@ def key_papers() -> dict[str, bytes]:
 
 def signer() -> Signer:
     """The way to the signer that the settings name."""
-    wanted = settings.SIGNER
+    wanted = cast("dict[str, Any]", settings.SIGNER)
     return _way(wanted["BACKEND"], tuple(sorted(wanted["OPTIONS"].items())))
 
 
