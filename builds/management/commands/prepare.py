@@ -6,6 +6,7 @@ import hashlib
 import os
 import secrets
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from builds import catalogue, pipeline, tasks
 from builds.catalogue import CatalogueError
 from builds.choices import Trigger
 from builds.models import Channel, Release, Subscription
-from builds.signing import Keyring, fingerprint
+from builds.signing import Keyring, Refused, fingerprint
 
 CATALOGUE = Path("images") / "catalogue.toml"
 # The API's pages are drawn by Swagger; compressing what nobody asks for takes seconds.
@@ -46,6 +47,8 @@ class Command(BaseCommand):
             self._say("it is shown this once; manage.py changepassword admin sets another")
         for line in make_keys():
             self._say(line)
+        with suppress(OSError, Refused):  # they are stored with the first release, too
+            pipeline.write_keys()
         Subscription.objects.ensure_admins()
         if has_lost_releases():
             self._say("the storage holds releases that the database does not know: stop the")
