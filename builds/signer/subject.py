@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime
 
@@ -67,6 +68,7 @@ def published_papers(release: Release, keyring: Keyring, ledger: Ledger, read: R
     if noted != {name: documents.digest(data) for name, data in papers.items()}:
         for name, data in papers.items():
             signer_of(release, name, data, keyring)
+        _check_place(release, papers[documents.manifest_name(release.system)])
     if papers[documents.sums_name(release.system)] != documents.release_sums(release):
         raise Refused(f"the sums of {release} are other ones than its rows give")
     hash_files(release, read)
@@ -107,6 +109,14 @@ def hash_files(release: Release, read: Read) -> None:
         wrong = difference(artifact.key, file, read)
         if wrong:
             raise Refused(f"{artifact.name} of {release}: {wrong}")
+
+
+def _check_place(release: Release, manifest: bytes) -> None:
+    """Raises Refused for a well-signed manifest of another release."""
+    said = json.loads(manifest)
+    place = (release.channel.name, release.system, release.version, release.sequence)
+    if tuple(said[name] for name in ("channel", "system", "version", "sequence")) != place:
+        raise Refused(f"what is stored as the manifest of {release} is that of another release")
 
 
 def _check_builds(release: Release) -> None:
