@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from django.conf import LazySettings
 from django.conf import settings as django_settings
 from django.db import connection
 from django.test import TransactionTestCase
+from django.utils import timezone
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from builds.signing import Keyring
 from builds.tests import s3
 from builds.tests.s3 import free_port
 
@@ -81,6 +84,29 @@ def storage_folder(settings: LazySettings, tmp_path: Path) -> Path:
             "OPTIONS": {"location": folder},
         },
     }
+    return folder
+
+
+@pytest.fixture(scope="session")
+def release_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of keys that is made once; what is signed with them is noted in copies of it."""
+    folder = tmp_path_factory.mktemp("signer") / "keys"
+    Keyring(folder).make(at=timezone.now())
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def signer_keys(settings: LazySettings, release_keys: Path, tmp_path: Path) -> Path:
+    """Each test has a signer of its own: its real code, asked in this process."""
+    folder = tmp_path / "keys"
+    shutil.copytree(release_keys, folder)
+    settings.SIGNER_KEYS = folder
+    settings.SIGNER = {
+        "BACKEND": "builds.signer.local.LocalSigner",
+        "OPTIONS": {"keys": str(folder)},
+    }
+    # Rows of tests are as old as they are written down.
+    settings.MANIFEST_EXPIRES_DAYS = 100 * 365
     return folder
 
 

@@ -376,3 +376,12 @@ class DeliveryStatus(models.TextChoices):
     WAITING = "waiting", "waiting"
     DELIVERED = "delivered", "delivered"
     GIVEN_UP = "given-up", "given up"
+
+
+class KeyStatus(models.TextChoices):
+    """How a release key stands, as the root key says in keys.json."""
+
+    CURRENT = "current", _("signs")
+    NEXT = "next", _("signs next")
+    RETIRED = "retired", _("signs no more; what it signed stands")
+    REVOKED = "revoked", _("revoked: what it signed is worth nothing")

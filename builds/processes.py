@@ -25,6 +25,7 @@ _CONTAINMENTS: tuple[tuple[str, ...], ...] = (
 
 
 _NAMESPACE_END = 3.0
+_BLINK = 30.0  # seconds; on a machine that is very busy otherwise
 
 
 @cache
@@ -67,6 +68,19 @@ def start(
         pass_fds=pass_fds,
         start_new_session=True,
     )
+
+
+def ask(command: Sequence[str], given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Run a program that is done within a blink: what it said, whatever its exit code.
+
+    Raises FileNotFoundError where it is not on PATH, and TimeoutError where it hangs.
+    """
+    try:
+        return subprocess.run(
+            [*command], input=given, capture_output=True, timeout=_BLINK, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise TimeoutError(f"{command[0]} did not answer within {_BLINK:g} s") from None
 
 
 def stop(process: subprocess.Popen[bytes], grace: float = 4.0) -> None:

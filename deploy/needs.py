@@ -95,6 +95,12 @@ BOOTING = (
         "checks by kexec fail: nobody can look whether keys came across",
     ),
     Need(
+        "ssh-keygen",
+        "openssh-client",
+        "signatures",
+        "nothing can be signed, and so nothing is published",
+    ),
+    Need(
         "setpriv",
         "util-linux",
         "boot checks",
@@ -142,6 +148,7 @@ TEST = (
     _test("wget", "wget"),
     _test("ssh-keygen", "openssh-client"),
     _test("openssl", "openssl"),
+    _test("minisign", "minisign"),
     _test("dnsmasq", "dnsmasq-base"),
     _test("grub-script-check", "grub-common"),
     _test("aria2c", "aria2"),

@@ -55,8 +55,8 @@ def run(supervisor: Supervisor, folder: Path, address: Address) -> int:
     preparing = supervisor.start(set_up("run", setup.INPUTS))
     python = venv.provide(supervisor, folder, "requirements.txt")
     services = Services(python, folder, address)
-    if not os.environ.get("REDIS_URL", "").strip():
-        supervisor.start(services.redis())
+    for service in services.embedded():
+        supervisor.start(service)
     code = supervisor.finish(services.prepare())
     if code:
         return code  # it has said why, in one line
@@ -94,6 +94,11 @@ class Services:
         self._log = folder / "log"
         self._address = address
 
+    def embedded(self) -> list[Service]:
+        """What others talk to; the settings may name one that somebody else runs."""
+        servers = {"REDIS_URL": self.redis(), "SIGNER_SOCKET": self.signer()}
+        return [own for name, own in servers.items() if not os.environ.get(name, "").strip()]
+
     def redis(self) -> Service:
         """The embedded Redis; last to go, because the others talk to it until their end."""
         command = (self._python, "-m", "deploy.embedded_redis")
@@ -103,6 +108,11 @@ class Services:
         """Database, static files, catalogue, admin; its lines are the command's own."""
         command = (self._python, str(ROOT / "manage.py"), "prepare")
         return Service("prepare", command, restarts=False, has_prefix=False)
+
+    def signer(self) -> Service:
+        """What holds the keys, in a folder that the others don't read."""
+        command = (self._python, str(ROOT / "manage.py"), "signer")
+        return Service("signer", command, serves_others=True)
 
     def web(self) -> Service:
         """Pages, downloads and API."""

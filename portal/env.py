@@ -172,6 +172,18 @@ class Environment:
             raise BadSetting("REDIS_URL", f"wants redis://host:port/number, not {given!r}")
         return re.sub(r"^unix://", "redis+socket://", given)
 
+    def signer(self, data_dir: Path) -> tuple[Path, Path]:
+        """SIGNER_SOCKET and SIGNER_KEYS: where the signer listens, and the folder of its keys."""
+        paths = {
+            "SIGNER_SOCKET": socket_in(data_dir, "signer.sock"),
+            "SIGNER_KEYS": data_dir / "keys",
+        }
+        for name, default in paths.items():
+            paths[name] = Path(self.text(name, str(default))).expanduser()
+            if not paths[name].is_absolute():
+                raise BadSetting(name, f"wants an absolute path, not {str(paths[name])!r}")
+        return paths["SIGNER_SOCKET"], paths["SIGNER_KEYS"]
+
     def cache_url(self, redis_url: str) -> str:
         """The same Redis as Django's cache names it: a unix socket is unix:///path there."""
         return re.sub(r"^redis\+socket://", "unix://", redis_url)
@@ -281,11 +293,16 @@ class Environment:
 
 def embedded_redis_socket(data_dir: Path) -> Path:
     """The unix socket of the embedded Redis of this data folder."""
-    socket = data_dir / "run" / "redis.sock"
+    return socket_in(data_dir, "redis.sock")
+
+
+def socket_in(data_dir: Path, name: str) -> Path:
+    """Where a unix socket of this data folder lies: in run/, unless that is too deep."""
+    socket = data_dir / "run" / name
     if len(str(socket)) <= SOCKET_PATH_LIMIT:
         return socket
-    name = hashlib.sha256(str(data_dir).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"nixos-images-{name}" / "redis.sock"
+    folder = hashlib.sha256(str(data_dir).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"nixos-images-{folder}" / name
 
 
 def _tune_sqlite(database: dict[str, object]) -> None:

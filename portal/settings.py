@@ -283,6 +283,12 @@ CHECK_LATER = env.boolean("CHECK_LATER", default=True)
 BUILD_RETRY_SECONDS = env.integer("BUILD_RETRY_SECONDS", 30)
 LEASE_SECONDS, HEARTBEAT_SECONDS = env.lease()
 
+# Signing: by a process of its own, which alone reads the keys.
+
+SIGNER_SOCKET, SIGNER_KEYS = env.signer(DATA_DIR)
+SIGNER = {"BACKEND": "builds.signing.SocketSigner", "OPTIONS": {"path": str(SIGNER_SOCKET)}}
+MANIFEST_EXPIRES_DAYS = env.integer("MANIFEST_EXPIRES_DAYS", 400, least=1)
+
 # Telling those outside: e-mail is off where EMAIL_URL is not set; webhooks reach public addresses
 # and these networks only.
 

@@ -80,8 +80,14 @@ class LatestShape(Schema):
     )
     sums_url: str = Field(examples=[f"{FOLDER}/26.05.20260820.b18a4b9/SHA256SUMS-x86_64-linux"])
     signatures: dict[str, str] = Field(
-        description="URLs of signatures of the sums by kind; empty while releases are unsigned",
-        examples=[{}],
+        description="URLs of signatures of the sums by kind; empty where it was published "
+        "before releases were signed",
+        examples=[
+            {
+                "ssh": f"{FOLDER}/26.05.20260820.b18a4b9/SHA256SUMS-x86_64-linux.sig",
+                "minisign": f"{FOLDER}/26.05.20260820.b18a4b9/SHA256SUMS-x86_64-linux.minisig",
+            }
+        ],
     )
     checks: list[CheckShape]
     artifacts: list[ArtifactShape]
@@ -152,7 +158,7 @@ def latest_shape(release: Release, base: str) -> LatestShape:
         release_url=f"{base}{release.get_absolute_url()}",
         manifest_url=paper_url(base, release, documents.manifest_name(release.system)),
         sums_url=paper_url(base, release, documents.sums_name(release.system)),
-        signatures={},
+        signatures=_signatures(release, base),
         checks=[
             check_shape(check)
             for check in release.checks.all()
@@ -186,6 +192,16 @@ def latest_then_shape(
         reason="" if is_readable else release.reason,
     )
     return LatestThenShape(**dict(record), then=then)
+
+
+def _signatures(release: Release, base: str) -> dict[str, str]:
+    if not release.signed_by:
+        return {}
+    names = documents.signature_names(documents.sums_name(release.system))
+    return {
+        kind: paper_url(base, release, name)
+        for kind, name in zip(("ssh", "minisign"), names, strict=True)
+    }
 
 
 def check_shape(check: Check) -> CheckShape:

@@ -22,16 +22,16 @@ _MACHINES = {
 
 
 def pixiecore(netboot: Netboot) -> BootCommand:
-    """One line that serves a whole network."""
-    words = ["pixiecore", "boot", netboot.kernel_url, *netboot.initrd_urls]
+    """A download and a program that serves a whole network with it."""
+    words = ["pixiecore", "boot", netboot.kernel.name, *netboot.initrd_names]
     if netboot.params:
         words += ["--cmdline", " ".join(netboot.params)]
     return BootCommand(
         method="pixiecore",
         title="pixiecore",
-        text=shlex.join(words),
+        text=chained([*netboot.download(), shlex.join(words)]),
         files=netboot.files,
-        verifies=False,
+        verifies=True,
         note=gettext(
             "To boot every machine of a network once, without touching its DHCP server: run as "
             "root on any machine in it, and stop it afterwards."

@@ -11,6 +11,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -86,10 +87,13 @@ class Portal:
 
     def release(self, channel: str, system: System, version: str = "") -> RemoteRelease:
         """A published release, the latest where no version is named. Raises PortalError."""
-        if not version:
+        is_latest = not version
+        if is_latest:
             latest = self._json(channel_key(channel, f"latest-{system}.json"))
             version = str(latest.get("version", ""))
         record = self._json(release_key(channel, version, f"release-{system}.json"))
+        if is_latest:
+            _refuse_if_expired(record, f"{channel} {version}", at=datetime.now(UTC))
         try:
             return _release(record, channel, version, system)
         except (KeyError, TypeError, ValueError) as wrong:
@@ -143,6 +147,23 @@ class Portal:
                 f"Nothing answers at {self.url} ({why}): start the portal with make run, or name "
                 "another one with --portal."
             ) from None
+
+
+def _refuse_if_expired(record: dict[str, Any], name: str, *, at: datetime) -> None:
+    """An old release may be asked for by its version, but is nobody's latest. Raises PortalError.
+
+    Manifests of older portals say nothing of it.
+    """
+    try:
+        expires_at = datetime.fromisoformat(record.get("expires_at") or "9999-12-31T00:00:00Z")
+        is_over = expires_at <= at
+    except (TypeError, ValueError):
+        is_over = True
+    if is_over:
+        raise PortalError(
+            f"{name} is said to be the latest, and its time was over on "
+            f"{record.get('expires_at')}: is this an old mirror? Name the version to boot it."
+        )
 
 
 def _read(answer: Any, url: str) -> bytes:

@@ -18,6 +18,7 @@ releases = [
 urlpatterns = [
     path("checks/<int:check_id>/screen.png", views.check_picture, name="check-picture"),
     path("releases/", include(releases)),
+    path("keys/<str:name>", views.key_file, name="key-file"),
     path("nix-community/nixos-images/releases/", include((releases, "seed"))),
     # PyGithub follows a GitHub of one's own below /api/ only.
     path("api/v3/nix-community/nixos-images/releases/", include((releases, "seed-api"))),

@@ -10,7 +10,8 @@ from builds.boot.addresses import base_url
 from builds.downloads.responses import IMMUTABLE, MOVING, file_response, plain, text_response
 from builds.models import Artifact, Channel, Check, Damage, Release
 from builds.pipeline import documents
-from builds.storage import artifacts
+from builds.signing import PAPERS
+from builds.storage import artifacts, public_key
 
 DIGEST_SUFFIX = ".sha256"
 
@@ -60,6 +61,16 @@ def check_picture(request: HttpRequest, check_id: int) -> HttpResponseBase:
 
 @csrf_exempt
 @require_safe
+def key_file(request: HttpRequest, name: str) -> HttpResponseBase:
+    """A public file of the release keys."""
+    data = artifacts().read(public_key(name)) if name in PAPERS else None
+    if data is None:
+        return plain(f"There is no key file {name}.", 404)
+    return text_response(request, name, data, caching=MOVING)
+
+
+@csrf_exempt
+@require_safe
 def no_such_file(request: HttpRequest, rest: str) -> HttpResponseBase:
     """What no release has: machines that boot get no friendly page."""
     return plain(f"There is no {rest}.", 404)
@@ -92,7 +103,7 @@ def _artifact(
 
 
 def _paper(request: HttpRequest, channel: str, version: str, name: str) -> HttpResponseBase:
-    """The sums file or the manifest of a release, as it was stored when it was published."""
+    """The sums file or the manifest of a release, or a signature, as it lies in the storage."""
     for release in Release.objects.named(channel, version).known_to_outside():
         if name not in documents.paper_names(release.system):
             continue
@@ -103,7 +114,9 @@ def _paper(request: HttpRequest, channel: str, version: str, name: str) -> HttpR
             return _damaged(request, damage)
         data = artifacts().read(release.key(name))
         if data is not None:
-            return text_response(request, name, data, caching=IMMUTABLE)
+            # A stolen key's signatures are replaced; what they sign never is.
+            caching = MOVING if documents.is_signature(name) else IMMUTABLE
+            return text_response(request, name, data, caching=caching)
     return plain(f"There is no {name} in {channel} {version}.", 404)
 
 

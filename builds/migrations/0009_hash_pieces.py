@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("builds", "0006_count_downloads"),
+        ("builds", "0008_api_tokens"),
     ]
 
     operations = [

@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("builds", "0006_count_downloads"),
+        ("builds", "0009_hash_pieces"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

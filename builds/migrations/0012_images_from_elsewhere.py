@@ -9,7 +9,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("builds", "0008_api_tokens"),
+        ("builds", "0010_boot_hosts"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -20,6 +20,7 @@ from builds.models.log import LogArchive, LogChunk, Packed, Piece, lines_of
 from builds.models.notice import Event
 from builds.models.pieces import Pieces, piece_length
 from builds.models.release import NotAllowed, Release
+from builds.models.signed import SignedSums
 from builds.models.subscription import Subscription
 from builds.models.token import Token
 from builds.models.token_text import NoToken, holds_token
@@ -65,6 +66,7 @@ __all__ = [
     "Pieces",
     "Release",
     "Reply",
+    "SignedSums",
     "Subject",
     "Subscription",
     "Target",

@@ -13,7 +13,7 @@ from django.db.models import F, Max, Q
 from builds import storage
 from builds.choices import Origin, ReleaseStatus, System
 from builds.models.channel import Channel
-from builds.models.lease import Leased
+from builds.models.lease import Leased, LeaseLost
 from builds.models.release_queries import ReleaseQuerySet
 
 if TYPE_CHECKING:
@@ -96,13 +96,28 @@ class Planned(Leased):
     def number(self) -> int:
         """Give this release its place in the sequence of its channel and system, once."""
         while self.sequence is None:
-            newest = self.siblings().aggregate(n=Max("sequence"))["n"]
-            try:
-                with transaction.atomic():
-                    self._change(Q(sequence=None), sequence=(newest or 0) + 1)
-            except IntegrityError:
-                continue  # another release took that number in between
+            self._number(Q(sequence=None), above=0)
         return self.sequence
+
+    def number_again(self, *, above: int) -> None:
+        """Give this draft a later place: up to `above` all are taken, whatever the rows say.
+
+        Raises LeaseLost.
+        """
+        while self.sequence is None or self.sequence <= above:
+            before = self.sequence
+            held = Q(sequence=before, status=ReleaseStatus.DRAFT, fence=self.fence)
+            if not self._number(held, above=above) and self.sequence == before:
+                raise LeaseLost(f"release {self.pk} is no longer ours")
+
+    def _number(self, held: Q, *, above: int) -> bool:
+        """Take the next number; false where the row is not as `held` says, or it was taken."""
+        newest = self.siblings().aggregate(n=Max("sequence"))["n"] or 0
+        try:
+            with transaction.atomic():
+                return self._change(held, sequence=max(newest, above) + 1)
+        except IntegrityError:
+            return False  # another release took that number in between
 
     def postpone(self, reason: str, excerpt: str, *, until: datetime) -> bool:
         """Let this draft, whose source could not be reached, be planned again later."""

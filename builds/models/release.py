@@ -63,6 +63,9 @@ class Release(Planned, Retained):
     papers = models.JSONField(
         default=dict, blank=True, editable=False, help_text="Digests of sums and manifest by name."
     )
+    signed_by = models.CharField(
+        max_length=40, blank=True, editable=False, help_text="The key; empty: not signed."
+    )
     scrubbed_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="When all its files were last hashed."
     )
@@ -149,6 +152,7 @@ class Release(Planned, Retained):
             changed = self._change(
                 Q(status=ReleaseStatus.DRAFT, fence=self.fence),
                 status=ReleaseStatus.PUBLISHED,
+                reason="",
                 published_at=at,
                 finished_at=at,
             )
@@ -270,6 +274,20 @@ class Release(Planned, Retained):
         """Note the digests of the papers that were stored for this draft."""
         self.write(Q(status=ReleaseStatus.DRAFT), papers=digests)
         self.papers = digests
+
+    def note_signatures(self, digests: dict[str, str], key: str) -> None:
+        """Note the digests of all papers of this draft with their signatures, and who signed."""
+        self.write(Q(status=ReleaseStatus.DRAFT), papers=digests, signed_by=key)
+        self.papers, self.signed_by = digests, key
+
+    def note_signed_again(self, digests: dict[str, str], key: str) -> bool:
+        """Note other signatures of this published release; false where it is none any more."""
+        papers = {**self.papers, **digests}
+        return self._change(Q(status=ReleaseStatus.PUBLISHED), papers=papers, signed_by=key)
+
+    def note_waiting(self, reason: str) -> None:
+        """Note what this draft waits for before it can be published, under its lease."""
+        self.write(Q(status=ReleaseStatus.DRAFT), reason=reason)
 
     def note_scrubbed(self, *, at: datetime) -> None:
         """Note that every file of it has been hashed."""

@@ -34,6 +34,15 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
         """Those still in the making."""
         return self.filter(status=ReleaseStatus.DRAFT)
 
+    def held_under(self, fence: int) -> ReleaseQuerySet:
+        """The drafts that somebody holds right now who took them under this fence."""
+        return self.drafts().filter(~is_free(), fence=fence)
+
+    def signed_by_others(self, key: str) -> ReleaseQuerySet:
+        """The published ones that another key than this has signed, the oldest first."""
+        signed = self.filter(status=ReleaseStatus.PUBLISHED).exclude(signed_by__in=["", key])
+        return signed.select_related("channel").order_by("pk")
+
     def published(self) -> ReleaseQuerySet:
         """Those whose files may be read, newest first."""
         return self.filter(status=ReleaseStatus.PUBLISHED).order_by("-published_at", "-pk")

@@ -60,6 +60,12 @@ from builds.pipeline.restore import restore
 from builds.pipeline.retention import lost_releases, orphans
 from builds.pipeline.run import run
 from builds.pipeline.scrub import scrub, scrub_some
+from builds.pipeline.signatures import (
+    known_keys,
+    sign_again,
+    sign_all_again,
+    write_keys,
+)
 from builds.pipeline.totals import count_ended
 from builds.pipeline.workers import Presence
 
@@ -101,6 +107,7 @@ __all__ = [
     "head_without",
     "holding",
     "keep",
+    "known_keys",
     "lost_releases",
     "moving_files",
     "note_sent",
@@ -129,6 +136,8 @@ __all__ = [
     "scrub",
     "scrub_some",
     "seconds_to_next",
+    "sign_again",
+    "sign_all_again",
     "source_url",
     "stop_keeping",
     "take_counts",
@@ -136,5 +145,6 @@ __all__ = [
     "trigger",
     "trigger_due",
     "withdraw",
+    "write_keys",
     "write_moving",
 ]

@@ -115,7 +115,9 @@ def publish_now(release: Release, *, by: User | Actor | None, at: datetime) -> b
         raise NotAllowed(refusal)
     with holding(release, "by hand") as is_ours:
         if not is_ours or not publish(release, at=at, by=Actor.of(by)):
-            raise NotAllowed(f"A worker is publishing {release} right now.")
+            release.reread()
+            # Storage or signer may be away, or the signer refuses it.
+            raise NotAllowed(release.reason or f"A worker is publishing {release} right now.")
     return True
 
 

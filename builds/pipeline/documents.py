@@ -6,15 +6,18 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.template.loader import render_to_string
 
 from builds.choices import Role, System
-from builds.models import Artifact, Build, Check, Head, Release
+from builds.models import Artifact, Build, Check, Head, Release, SignedSums
+from builds.signing import SUFFIXES
 
 MANIFEST_FORMAT = 1
+MOVING_SUMS = "SHA256SUMS"
 HISTORY_TIMES = ("published_at", "finished_at", "kept_at", "expired_at")
 
 
@@ -56,15 +59,31 @@ def history_name() -> str:
     return "releases.json"
 
 
+def unsigned_names(system: str) -> tuple[str, str]:
+    """The names of sums and manifest of one release, without those of their signatures."""
+    return sums_name(system), manifest_name(system)
+
+
+def signature_names(name: str) -> list[str]:
+    """The names of the signatures of a file: SSHSIG, then minisign."""
+    return [f"{name}{suffix}" for suffix in SUFFIXES]
+
+
+def is_signature(name: str) -> bool:
+    """Whether a file's name is that of a signature; it may be signed again by another key."""
+    return name.endswith(SUFFIXES)
+
+
 def paper_names(system: str) -> frozenset[str]:
-    """The names of the files beside the artifacts of one release."""
-    return frozenset({sums_name(system), manifest_name(system)})
+    """The names of the files beside the artifacts of one release, signatures among them."""
+    names = unsigned_names(system)
+    return frozenset({*names, *(each for name in names for each in signature_names(name))})
 
 
 def moving_names() -> list[str]:
     """The names of all files that move with a channel's heads."""
     per_system = [name(system) for system in System for name in (latest_name, script_name)]
-    return ["SHA256SUMS", history_name(), *per_system]
+    return [MOVING_SUMS, *signature_names(MOVING_SUMS), history_name(), *per_system]
 
 
 def sums(lines: Iterable[Line]) -> bytes:
@@ -81,6 +100,20 @@ def digest(data: bytes) -> str:
 def release_sums(release: Release) -> bytes:
     """The sums file of one release: each of its artifacts."""
     return sums(Line(artifact.sha256, artifact.name) for artifact in release.artifacts.all())
+
+
+def papers(release: Release) -> dict[str, bytes]:
+    """Sums and manifest of a release by their names."""
+    return {
+        sums_name(release.system): release_sums(release),
+        manifest_name(release.system): manifest(release),
+    }
+
+
+def expires_at(release: Release) -> datetime:
+    """From when on nobody should take this release for the latest any more."""
+    assert release.pinned_at is not None, "a release with papers is planned"
+    return release.pinned_at + timedelta(days=settings.MANIFEST_EXPIRES_DAYS)
 
 
 def manifest(release: Release) -> bytes:
@@ -103,6 +136,7 @@ def manifest(release: Release) -> bytes:
         "forced": release.forced,
         "begun_at": _exact(release.created_at),
         "created_at": _instant(release.pinned_at),
+        "expires_at": _instant(expires_at(release)) if release.pinned_at else None,
         "sandboxed": release.sandboxed,
         "artifacts": [_artifact_record(artifact) for artifact in release.artifacts.all()],
         "builds": [_build_record(build) for build in release.builds.succeeded()],
@@ -184,6 +218,7 @@ def netboot_of(release: Release) -> dict[str, str] | None:
 def moving_files(channel: str) -> dict[str, bytes]:
     """Every small file that moves with a channel's heads, by its name."""
     files = _files_of_heads(channel)
+    files |= _moving_signatures(channel, files)
     history = history_record(channel)
     return files if history is None else files | {history_name(): history}
 
@@ -192,21 +227,39 @@ def moving_file(channel: str, name: str) -> bytes | None:
     """One of them; None where there is none of this name."""
     if name == history_name():
         return history_record(channel)
-    return _files_of_heads(channel).get(name) if name in moving_names() else None
+    if name not in moving_names():
+        return None
+    files = _files_of_heads(channel)
+    if name in signature_names(MOVING_SUMS):
+        files |= _moving_signatures(channel, files)
+    return files.get(name)
+
+
+def moving_sums(releases: Iterable[Release]) -> bytes:
+    """The sums that move, where these releases are the latest of a channel's systems."""
+    return sums(
+        line
+        for release in releases
+        for line in _moving_lines(release, boot_script(release, moving=True))
+    )
+
+
+def _moving_signatures(channel: str, files: dict[str, bytes]) -> dict[str, bytes]:
+    """The signatures of the sums as they stand; none while the signer has yet to sign them."""
+    data = files.get(MOVING_SUMS)
+    return SignedSums.objects.signatures(channel, digest(data)) if data else {}
 
 
 def _files_of_heads(channel: str) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
-    lines: list[Line] = []
-    for head in Head.objects.with_files().filter(channel__name=channel):
-        release = head.release
+    releases = [head.release for head in Head.objects.with_files().filter(channel__name=channel)]
+    for release in releases:
         files[latest_name(release.system)] = latest_record(release)
         script = boot_script(release, moving=True)
         if script is not None:
             files[script_name(release.system)] = script
-        lines += _moving_lines(release, script)
-    if lines:
-        files["SHA256SUMS"] = sums(lines)
+    if releases:
+        files[MOVING_SUMS] = moving_sums(releases)
     return files
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from builds.choices import ReleaseStatus, System
 from builds.pipeline import documents
 from builds.pipeline.scrub import Expected, difference
+from builds.signing import BadSignature, KeySet, ReleaseKey
 from builds.storage import ROOT, artifacts, channel_key, release_key
 
 
@@ -43,11 +44,52 @@ class Mirrored:
 
     @property
     def papers(self) -> dict[str, str]:
-        """The digests of its papers."""
-        return {
-            documents.sums_name(self.system): documents.digest(self.sums),
-            documents.manifest_name(self.system): documents.digest(self.data),
+        """The digests of its papers, and of the signatures that lie beside them."""
+        papers = {
+            documents.sums_name(self.system): self.sums,
+            documents.manifest_name(self.system): self.data,
         }
+        for name in list(papers):
+            for each in documents.signature_names(name):
+                data = artifacts().read(self.key(each))
+                if data is not None:
+                    papers[each] = data
+        return {name: documents.digest(data) for name, data in papers.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Whom to believe: the release keys, None where none is known; `unsigned`: also nobody."""
+
+    keys: KeySet | None
+    unsigned: bool
+
+    def signer_of(self, release: Mirrored) -> str:
+        """The id of the key that signed a release; "" where that is not known, or nobody did.
+
+        Raises Refused, and OSError.
+        """
+        signed = {name for name in release.papers if documents.is_signature(name)}
+        if self.keys is None:
+            return ""
+        if not signed and self.unsigned:
+            return ""
+        if not signed:
+            raise Refused("it is not signed; restore --unsigned takes what nobody has signed")
+        name, sums = documents.manifest_name(release.system), documents.sums_name(release.system)
+        key = self._key(release, name, release.data)
+        if self._key(release, sums, release.sums) != key:
+            raise Refused("its sums and its manifest are signed by two keys")
+        return key.id
+
+    def _key(self, release: Mirrored, name: str, data: bytes) -> ReleaseKey:
+        assert self.keys is not None
+        names = documents.signature_names(name)
+        ssh, mini = (artifacts().read(release.key(each)) for each in names)
+        try:
+            return self.keys.check(data, ssh or b"", mini)
+        except BadSignature as wrong:
+            raise Refused(f"{name}: {wrong}") from None
 
 
 @dataclass(slots=True)

@@ -7,12 +7,15 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
 from builds.choices import Act, CheckName, Role, Variant
 from builds.models import PORTAL, Actor, Artifact, AuditEntry, Build, Check, LeaseLost, Release
 from builds.pipeline import documents
+from builds.pipeline.signatures import are_sums_signed, sign_papers, sign_sums
 from builds.pipeline.store import settle
 from builds.points import point
+from builds.signing import NumberSpent, Refused, Stranger
 from builds.storage import AlreadyStored, artifacts, channel_key
 
 logger = logging.getLogger(__name__)
@@ -20,7 +23,7 @@ logger = logging.getLogger(__name__)
 LOOKS = 3
 
 
-# How long the storage may be away before a release that is ready fails.
+# How long the storage or the signer may be away before a release that is ready fails.
 PATIENCE = timedelta(hours=24)
 
 
@@ -38,10 +41,12 @@ def publish(release: Release, *, at: datetime, by: Actor = PORTAL) -> bool:
     except OSError as error:
         _wait(release, error, at)
         return False
-    except LeaseLost:
-        logger.warning("%s is published by another worker; this one stops", release)
+    except (LeaseLost, Stranger) as error:
+        logger.warning("%s is published by another worker; this one stops: %s", release, error)
         return False
-    point("publish: papers written")
+    except Refused as refusal:
+        release.fail_as_holder(f"The signer refuses it: {refusal}", at=at)
+        return False
     published = _publish(release, by, at)
     point("publish: committed")
     if published:
@@ -77,7 +82,19 @@ def _prepare(release: Release) -> None:
     release.number()
     point("publish: numbered")
     write_script(release)
+    try:
+        _write_and_sign(release)
+    except NumberSpent as spent:
+        # A publish that broke off was signed, or the database is older than the signer's ledger.
+        logger.warning("%s gets another number: %s", release, spent)
+        release.number_again(above=spent.newest)
+        _write_and_sign(release)
+
+
+def _write_and_sign(release: Release) -> None:
     write_papers(release)
+    point("publish: papers written")
+    sign_papers(release)
 
 
 def _wait(release: Release, error: OSError, at: datetime) -> None:
@@ -86,8 +103,18 @@ def _wait(release: Release, error: OSError, at: datetime) -> None:
     ends += release.checks.values_list("finished_at", flat=True)
     ready_at = max((end for end in ends if end is not None), default=at)
     logger.warning("%s is published later: %s", release, error)
-    if at - ready_at > PATIENCE:
+    if at - ready_at <= PATIENCE:
+        _say_why(release, error)
+    else:
         release.fail_as_holder(f"It could not be published for a day: {error}", at=at)
+
+
+def _say_why(release: Release, error: OSError) -> None:
+    """Let its page tell what it waits for."""
+    try:
+        release.note_waiting(f"It is published as soon as that is possible: {error}")
+    except LeaseLost:
+        logger.warning("%s is published by another worker; this one stops", release)
 
 
 def write_script(release: Release) -> None:
@@ -113,10 +140,7 @@ def write_script(release: Release) -> None:
 
 def write_papers(release: Release) -> None:
     """Store the release's sums and manifest, and note their digests. Raises LeaseLost."""
-    papers = {
-        documents.sums_name(release.system): documents.release_sums(release),
-        documents.manifest_name(release.system): documents.manifest(release),
-    }
+    papers = documents.papers(release)
     for name, data in papers.items():
         point("publish: before a paper")
         key = release.key(name)
@@ -132,9 +156,11 @@ def write_papers(release: Release) -> None:
 def write_moving(channel: str) -> None:
     """Rewrite the files of a channel that move, from its heads, and remove those without one.
 
-    Looks again afterwards: another head may have moved while this was writing.
+    Looks again afterwards: another head may have moved while this was writing. Where the signer
+    is away the sums go without signatures, and `reconcile` does the rest.
     """
     for _ in range(LOOKS):
+        is_signed = sign_sums(channel, at=timezone.now())
         files = documents.moving_files(channel)
         for name in documents.moving_names():
             point("publish: before a moving file")
@@ -144,14 +170,14 @@ def write_moving(channel: str) -> None:
             else:
                 artifacts().delete(key)
         point("publish: moving files written")
-        if is_told(channel):
+        if not is_signed or is_told(channel):
             return
 
 
 def is_told(channel: str) -> bool:
     """Whether the files that move say what the heads say, and nothing more."""
     files = documents.moving_files(channel)
-    return all(
+    return are_sums_signed(channel) and all(
         artifacts().read(channel_key(channel, name)) == files.get(name)
         for name in documents.moving_names()
     )

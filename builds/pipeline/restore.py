@@ -23,6 +23,7 @@ from builds.pipeline.mirrored import (
     Mirrored,
     Refused,
     Shelf,
+    Trust,
     check_files,
     read,
     shelves,
@@ -30,6 +31,7 @@ from builds.pipeline.mirrored import (
     time_of,
 )
 from builds.pipeline.publish import write_moving
+from builds.pipeline.signatures import known_keys
 
 logger = logging.getLogger(__name__)
 
@@ -60,22 +62,25 @@ class Outcome:
         return f"{self.word}: {self.text}"
 
 
-def restore(*, at: datetime) -> Iterator[Outcome]:
+def restore(*, at: datetime, unsigned: bool = False) -> Iterator[Outcome]:
     """Make the rows that the storage tells of; what is there already stays as it is.
 
     Every file of a published release is hashed; one that does not match refuses its release.
-    Raises OSError where the storage can't be listed.
+    Where the release keys are known, a release that none of them has signed is refused, too; with
+    `unsigned` one without any signature is taken. Raises OSError where the storage can't be
+    listed.
     """
+    trust = Trust(known_keys(), unsigned=unsigned)
     for shelf in shelves():
         try:
-            yield from _restore_channel(shelf, at)
+            yield from _restore_channel(shelf, at, trust)
         except WRONG as error:
             yield Outcome("refused", f"channel {shelf.channel}: {error}")
 
 
-def _restore_channel(shelf: Shelf, at: datetime) -> Iterator[Outcome]:
+def _restore_channel(shelf: Shelf, at: datetime, trust: Trust) -> Iterator[Outcome]:
     outcomes = []
-    for outcome in _outcomes(shelf, at):
+    for outcome in _outcomes(shelf, at, trust):
         outcomes.append(outcome)
         yield outcome
     # What was refused is told of in the files that move: they stay until it is put right.
@@ -83,7 +88,7 @@ def _restore_channel(shelf: Shelf, at: datetime) -> Iterator[Outcome]:
         write_moving(shelf.channel)
 
 
-def _outcomes(shelf: Shelf, at: datetime) -> Iterator[Outcome]:
+def _outcomes(shelf: Shelf, at: datetime, trust: Trust) -> Iterator[Outcome]:
     history = shelf.history()
     channel = Channel.objects.filter(name=shelf.channel).first()
     if channel is None:
@@ -95,7 +100,7 @@ def _outcomes(shelf: Shelf, at: datetime) -> Iterator[Outcome]:
             yield Outcome("refused", str(found))
             continue
         line = history.pop((found.system, found.version), None)
-        outcome = _restored(channel, found, line or _told_by_latest(shelf, found))
+        outcome = _restored(channel, found, line or _told_by_latest(shelf, found), trust)
         if outcome.word == "restored":
             came.add((found.system, found.version))
         yield outcome
@@ -120,16 +125,20 @@ def _told_by_latest(shelf: Shelf, found: Mirrored) -> dict[str, Any] | None:
     return {"status": ReleaseStatus.PUBLISHED, "published_at": latest["published_at"]}
 
 
-def _restored(channel: Channel, found: Mirrored, line: dict[str, Any] | None) -> Outcome:
+def _restored(
+    channel: Channel, found: Mirrored, line: dict[str, Any] | None, trust: Trust
+) -> Outcome:
     name = f"{channel} {found.version} {found.system}"
     if Release.objects.of(channel, found.system).filter(version=found.version).exists():
         return Outcome("known", name)
     try:
         status = status_of(line)
+        signed_by = trust.signer_of(found)
         if status == ReleaseStatus.PUBLISHED:
             check_files(found)
         with transaction.atomic():
-            release = _release(channel, found.system, status, _told(found, line))
+            fields = _told(found, line) | {"signed_by": signed_by}
+            release = _release(channel, found.system, status, fields)
             _add_builds(release, found)
             _add_later(release, line or {})
     except WRONG as error:

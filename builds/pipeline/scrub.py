@@ -6,10 +6,13 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from builds.models import Damage, Release
+from builds.pipeline import documents
+from builds.pipeline.signatures import known_keys, what_is_wrong
+from builds.signing import KeySet
 from builds.storage import artifacts
 from builds.storage.base import blocks
 
@@ -21,11 +24,15 @@ LARGEST_PAPER = 64 * MIB
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """A file as it was stored; papers have no size of their own on record."""
+    """A file as it was stored; papers have no size of their own on record.
+
+    `wrong`: what is known to be wrong with it even where it has its bytes.
+    """
 
     name: str
     sha256: str
     size: int | None = None
+    wrong: str = ""
 
 
 @dataclass(slots=True)
@@ -71,16 +78,18 @@ def scrub(
 ) -> Scrubbed:
     """Hash the files of these releases one by one, until `enough` says so between two of them.
 
-    The alarm for a file is raised at once, not at the end of the run.
+    The alarm for a file is raised at once, not at the end of the run. Signatures are verified
+    where the release keys are known.
     """
     scrubbed = Scrubbed()
+    keys = known_keys()
     for release in releases:
         if enough():
             break
         told(scrubbed, release)
-        is_read = [_scrub_file(release, file, scrubbed, pace, at) for file in expected(release)]
+        is_read = _scrub_release(release, keys, scrubbed, pace, at)
         scrubbed.releases += 1
-        if all(is_read):
+        if is_read:
             release.note_scrubbed(at=at)
     return scrubbed
 
@@ -125,6 +134,20 @@ def scrub_some(*, at: datetime, rate: float, seconds: float, again_after: timede
     return scrub(releases, at=at, pace=Pace(rate), enough=lambda: time.monotonic() > ends)
 
 
+def _scrub_release(
+    release: Release, keys: KeySet | None, scrubbed: Scrubbed, pace: Pace, at: datetime
+) -> bool:
+    """Hash every file and verify what is signed; false where something could not be read."""
+    try:
+        worthless = _worthless(release, keys)
+    except OSError as error:
+        scrubbed.unread.append(f"signatures of {release}: {error}")
+        worthless = {}
+    files = [replace(file, wrong=worthless.get(file.name, "")) for file in expected(release)]
+    is_read = [_scrub_file(release, file, scrubbed, pace, at) for file in files]
+    return all(is_read)
+
+
 def _scrub_file(
     release: Release, file: Expected, scrubbed: Scrubbed, pace: Pace, at: datetime
 ) -> bool:
@@ -136,7 +159,7 @@ def _scrub_file(
         pace.read(size)
 
     try:
-        what = difference(key, file, read)
+        what = difference(key, file, read) or file.wrong
     except OSError as error:
         logger.error("scrub: %s could not be read: %s", key, error)  # noqa: TRY400 - not ours
         scrubbed.unread.append(f"{key}: {error}")
@@ -147,6 +170,25 @@ def _scrub_file(
     elif Damage.objects.note_right(release, file.name, at=at):
         logger.warning("scrub: %s has its own bytes again", key)
     return True
+
+
+def _worthless(release: Release, keys: KeySet | None) -> dict[str, str]:
+    """Signatures of a release that prove nothing, by name, and why: their key may be revoked."""
+    if keys is None or not release.signed_by:
+        return {}
+    found: dict[str, str] = {}
+    for name in documents.unsigned_names(release.system):
+        names = [name, *documents.signature_names(name)]
+        is_as_signed = all(_digest(release, each) == release.papers.get(each) for each in names)
+        # What has other bytes is found by itself.
+        if is_as_signed and (wrong := what_is_wrong(release, name, keys)):
+            what = f"It proves nothing: {wrong}. manage.py keys sign-again mends that."
+            found |= dict.fromkeys(documents.signature_names(name), what)
+    return found
+
+
+def _digest(release: Release, name: str) -> str:
+    return documents.digest(artifacts().read(release.key(name)) or b"")
 
 
 def _alarm(release: Release, name: str, what: str, scrubbed: Scrubbed, at: datetime) -> None:

@@ -11,6 +11,7 @@ from builds.storage.keys import (
     content_type,
     is_arrival,
     is_file_name,
+    public_key,
     release_key,
     staging_key,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "content_type",
     "is_arrival",
     "is_file_name",
+    "public_key",
     "release_key",
     "staging_key",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 ROOT = "releases/download"
+KEYS = "keys"
 # Beside the releases: what is written here is seen by nobody until it is settled.
 INCOMING = ".incoming"
 ARRIVAL = "arrival-"
@@ -15,6 +16,9 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,119}")
 _CONTENT_TYPES = {
     ".json": "application/json",
     ".ipxe": "text/plain; charset=utf-8",
+    ".sig": "text/plain; charset=utf-8",
+    ".minisig": "text/plain; charset=utf-8",
+    ".pub": "text/plain; charset=utf-8",
     ".sha256": "text/plain; charset=utf-8",
     ".gz": "application/gzip",
     ".xz": "application/x-xz",
@@ -37,6 +41,11 @@ def release_key(channel: str, version: str, name: str) -> str:
     return f"{ROOT}/{channel}/{_checked(version)}/{_checked(name)}"
 
 
+def public_key(name: str) -> str:
+    """The key of a public file of the release keys, which is its URL's path, too."""
+    return f"{KEYS}/{_checked(name)}"
+
+
 def staging_key(build: int, name: str) -> str:
     """Where one attempt's file waits for its row; no other attempt writes there."""
     return f"{INCOMING}/{build}-{_checked(name)}"
@@ -54,7 +63,7 @@ def is_arrival(key: str) -> bool:
 
 def content_type(name: str) -> str:
     """The media type of a file by its name."""
-    if name.startswith("SHA256SUMS"):
+    if name.startswith("SHA256SUMS") or name == "allowed_signers":
         return "text/plain; charset=utf-8"
     suffix = name[name.rfind(".") :] if "." in name else ""
     return _CONTENT_TYPES.get(suffix, "application/octet-stream")

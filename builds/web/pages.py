@@ -23,6 +23,7 @@ from builds.web.plain import also_as_text
 from builds.web.release_page import release_page
 from builds.web.stats import stats_page
 from builds.web.status import status_page
+from builds.web.verify import verify_page
 from builds.web.waiting import making
 
 
@@ -113,6 +114,14 @@ def stats(request: HttpRequest) -> HttpResponse:
     at = timezone.now()
     wish = {name: request.GET.get(name, "") for name in ("channel", "system", "variant", "weeks")}
     return render(request, "web/stats.html", {"page": stats_page(wish, at=at), "at": at})
+
+
+@require_safe
+def verify(request: HttpRequest) -> HttpResponse:
+    """How to check a download, with the real values."""
+    wish = {name: request.GET.get(name, "") for name in ("channel", "system")}
+    context = {"page": verify_page(wish, base_url(request)), "base": base_url(request)}
+    return render(request, "web/verify.html", context)
 
 
 def _release(request: HttpRequest, release: Release, *, successor: Release | None) -> HttpResponse:

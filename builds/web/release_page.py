@@ -126,7 +126,9 @@ def _files(release: Release, damages: Iterable[Damage], base: str) -> tuple[File
 
 
 def _papers(release: Release, base: str) -> tuple[Link, ...]:
-    names = sorted(documents.paper_names(release.system))
+    known = sorted(documents.paper_names(release.system))
+    # Those of a release that nobody has signed are not there.
+    names = [name for name in known if release.signed_by or not documents.is_signature(name)]
     return tuple(Link(name, paper_url(base, release, name)) for name in names)
 
 

@@ -22,6 +22,7 @@ from builds.web.dashboard import FRESH_FOR, Matrix, gather
 from builds.web.kept import kept
 from builds.web.parts import Part
 from builds.web.probes import Answer, answers
+from builds.web.signing_key import signer_part
 from builds.web.states import State, Tone
 from builds.web.waiting import nobody
 from builds.web.words import age, counted, size, span
@@ -85,7 +86,7 @@ def status_page(*, at: datetime) -> StatusPage:
     line = matrix.line
     rows = tuple(_queue_rows(matrix, at))
     others = answers(leave_out={"database", "catalogue"})
-    parts = (*map(_part, [database, *others]), _beat(at), *_disks(), *kept(at))
+    parts = (*map(_part, [database, *others]), signer_part(at), _beat(at), *_disks(), *kept(at))
     fresh = tuple(_freshness(matrix, at))
     gone = (worker for worker in line.known if worker.seen_at > at - GONE_FOR)
     told: list[QueueRow | Part | Freshness] = [*rows, *parts, *fresh]

@@ -34,5 +34,6 @@ urlpatterns = [
     path("boot/", composer.compose, name="composer"),
     path("status/", pages.status, name="status"),
     path("stats/", pages.stats, name="stats"),
+    path("verify/", pages.verify, name="verify"),
     path("builds/<int:pk>/log", build_views.build_log, name="build-log"),
 ]

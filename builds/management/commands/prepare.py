@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,13 @@ from django.contrib.auth import get_user_model
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand
+from django.utils import timezone
 
 from builds import catalogue, pipeline, tasks
 from builds.catalogue import CatalogueError
 from builds.choices import Trigger
 from builds.models import Channel, Release, Subscription
+from builds.signing import Keyring, Refused, fingerprint
 
 CATALOGUE = Path("images") / "catalogue.toml"
 # The API's pages are drawn by Swagger; compressing what nobody asks for takes seconds.
@@ -41,6 +45,10 @@ class Command(BaseCommand):
         if password:
             self._say(f"sign in at /admin/ as admin with the password {password}")
             self._say("it is shown this once; manage.py changepassword admin sets another")
+        for line in make_keys():
+            self._say(line)
+        with suppress(OSError, Refused):  # they are stored with the first release, too
+            pipeline.write_keys()
         Subscription.objects.ensure_admins()
         if has_lost_releases():
             self._say("the storage holds releases that the database does not know: stop the")
@@ -92,6 +100,21 @@ def make_admin() -> str:
     password = secrets.token_urlsafe(12)
     users.create_superuser("admin", password=password)
     return password
+
+
+def make_keys() -> list[str]:
+    """Make the release keys where there are none; what a person should note, once.
+
+    Where SIGNER_SOCKET names a signer that somebody else runs, so are its keys.
+    """
+    keyring = Keyring(Path(settings.SIGNER_KEYS))
+    if os.environ.get("SIGNER_SOCKET", "").strip() or keyring.is_there:
+        return []
+    keyring.make(at=timezone.now())
+    return [
+        f"made a root key for signatures: {fingerprint(keyring.root)}",
+        "note that; it lies in the data folder and belongs on another machine: docs/keys.md",
+    ]
 
 
 def has_lost_releases() -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import CommandError
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
 from builds import catalogue, pipeline
@@ -18,7 +18,13 @@ class Command(BaseCommand):
 
     help = "Rebuild the database's channels, releases and heads from the storage."
 
-    def handle(self, *_args: Any, **_options: Any) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take whether to believe what nobody has signed."""
+        parser.add_argument(
+            "--unsigned", action="store_true", help="take releases without any signature, too"
+        )
+
+    def handle(self, *_args: Any, **options: Any) -> None:
         """Restore, and print what came of each release; exit code 1 where one was refused."""
         try:
             catalogue.load(settings.BASE_DIR / "images" / "catalogue.toml")
@@ -26,7 +32,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         count = refused = 0
         try:
-            for outcome in pipeline.restore(at=timezone.now()):
+            for outcome in pipeline.restore(at=timezone.now(), unsigned=options["unsigned"]):
                 self.stdout.write(str(outcome))
                 count += 1
                 refused += outcome.is_refused

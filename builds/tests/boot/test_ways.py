@@ -190,8 +190,11 @@ def test_nothing_can_be_injected(both: list[Release], texts: dict[str, str]) -> 
     )
     initrds = [*archive, f"{FOLDER}/initrd-x86_64-linux"]
     kernel = f"{FOLDER}/bzImage-x86_64-linux"
-    pixiecore = ["pixiecore", "boot", kernel, *initrds, "--cmdline", params]
-    assert shell_words(found["pixiecore"].text) == [*pixiecore, "", ""]
+    names = [address.rpartition("/")[2] for address in (kernel, *initrds)]
+    pixiecore = ["pixiecore", "boot", *names, "--cmdline", params, "", ""]
+    said = shell_words(found["pixiecore"].text)
+    assert said[-len(pixiecore) :] == pixiecore
+    assert said.count("curl") == said.count("sum") == len(names), "and verified first"
     assert json.loads(found["pixiecore_api"].text) == {
         "kernel": kernel,
         "initrd": initrds,

@@ -8,7 +8,7 @@ from builds.tests.crash.matrix import Case
 CASES: dict[str, list[Case]] = {
     # Only while nobody else has written rows for the files can the late one write its own.
     "skip_the_fence": [Case("meet", "build: all set aside", 1, "build: row taken")],
-    "read_the_fence_again": [Case("stop", "publish: papers written")],
+    "read_the_fence_again": [Case("stop", "publish: signatures written")],
     "write_in_place": [Case("kill", "settle: under both keys")],
     "store_under_the_last_key": [
         Case("meet", "storage: copied, not named", 1, "build: all set aside"),

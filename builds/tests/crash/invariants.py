@@ -15,7 +15,9 @@ from builds.choices import BuildStatus, ReleaseStatus, Verdict
 from builds.models import Artifact, Build, Check, Head, LogArchive, Release
 from builds.pipeline import archive_logs, documents
 from builds.pipeline.publish import is_told
-from builds.storage import artifacts, channel_key
+from builds.pipeline.signatures import known_keys, what_is_wrong
+from builds.signing import PAPERS
+from builds.storage import artifacts, channel_key, public_key
 
 NAMES = 4
 VARIANTS = 2
@@ -138,16 +140,22 @@ def _files(release: Release) -> Iterator[str]:
 
 
 def _papers(release: Release) -> Iterator[str]:
-    papers = {
-        documents.sums_name(release.system): documents.release_sums(release),
-        documents.manifest_name(release.system): documents.manifest(release),
-    }
-    for name, data in papers.items():
+    keys = known_keys()
+    assert keys is not None
+    for name, data in documents.papers(release).items():
         if artifacts().read(release.key(name)) != data:
             yield f"{name} is not what the rows say"
+        if wrong := what_is_wrong(release, name, keys):
+            yield f"{name} is not signed: {wrong}"
+        for each in documents.signature_names(name):
+            if release.papers.get(each) != _digest(release.key(each)):
+                yield f"{each} is not what is on record"
 
 
 def _moving(release: Release) -> Iterator[str]:
+    signature = documents.signature_names(documents.MOVING_SUMS)[0]
+    if artifacts().read(channel_key(release.channel.name, signature)) is None:
+        yield "the moving sums are not signed"
     if not is_told(release.channel.name):
         yield "the moving files do not say what the head says"
 
@@ -155,6 +163,7 @@ def _moving(release: Release) -> Iterator[str]:
 def _strays(release: Release, before: Release, storage: Keys) -> Iterator[str]:
     archive_logs(at=datetime.now(UTC) + timedelta(hours=1))  # as a tick does a minute later
     named = {channel_key(release.channel.name, name) for name in documents.moving_names()}
+    named |= {public_key(name) for name in PAPERS}
     for one in (release, before):
         named |= {artifact.key for artifact in Artifact.objects.filter(release=one)}
         named |= {one.key(name) for name in documents.paper_names(one.system)}

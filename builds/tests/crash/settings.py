@@ -9,7 +9,7 @@ from botocore.config import Config
 from builds.storage import bucket
 from builds.tests import s3
 from portal.settings import *  # noqa: F403
-from portal.settings import DATABASES, LOGGING, STORAGES
+from portal.settings import DATABASES, LOGGING, SIGNER_KEYS, STORAGES
 
 LEASE_SECONDS: float = 1.6  # type: ignore[no-redef]
 HEARTBEAT_SECONDS: float = 0.3  # type: ignore[no-redef]
@@ -22,6 +22,12 @@ LOGGING["handlers"] = {
     }
 }
 LOGGING["root"] = {"handlers": ["file"], "level": "WARNING"}
+
+# The signer's own code in each worker: what kills one kills both; its tests kill it alone.
+SIGNER = {
+    "BACKEND": "builds.signer.local.LocalSigner",
+    "OPTIONS": {"keys": str(SIGNER_KEYS)},
+}
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {

@@ -9,8 +9,8 @@ import pytest
 
 from builds.choices import Role, System, Variant
 from builds.models import Artifact, Channel, Release
-from builds.pipeline import publish
 from builds.storage import artifacts
+from builds.tests.factories import publish_held
 from builds.tests.models.rows import NOW, build, channel, draft
 
 SYSTEM = System.X86_64
@@ -27,6 +27,14 @@ class Weeks:
 
 def stored_release(of: Channel, version: str, system: System = SYSTEM) -> Release:
     """A published release with kernel, initrd, script and kexec tarball in the storage."""
+    release = ready_release(of, version, system)
+    publish_held(release, NOW)
+    assert release.is_published, release.reason
+    return release
+
+
+def ready_release(of: Channel, version: str, system: System = SYSTEM) -> Release:
+    """The same before it is published: a draft of which everything is built."""
     release = draft(of, system, version=version, revision="ab" * 20, pinned_at=NOW)
     netboot = build(release, status="succeeded", kernel_params="console=ttyS0", sandboxed=True)
     files = {
@@ -46,7 +54,6 @@ def stored_release(of: Channel, version: str, system: System = SYSTEM) -> Releas
             size=stored.size,
             sha256=hashlib.sha256(data).hexdigest(),
         )
-    assert publish(release, at=NOW)
     return release
 
 

@@ -30,7 +30,10 @@ call_command(*sys.argv[1:])
 
 
 class Fleet:
-    """Processes of one portal; whatever they are, `end` leaves none behind."""
+    """Processes of one portal, its signer first; `end` leaves none behind.
+
+    The folder has the test's keys.
+    """
 
     def __init__(self, folder: Path, database_url: str) -> None:
         self.folder = folder
@@ -44,6 +47,7 @@ class Fleet:
             "DJANGO_SETTINGS_MODULE": "portal.settings",
         }
         self._started: list[subprocess.Popen[str]] = []
+        self.start(sys.executable, "manage.py", "signer")
 
     def beat(self) -> subprocess.Popen[str]:
         """A scheduler."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import django
 
@@ -10,13 +11,21 @@ import django
 def main(count: int) -> None:
     """Publish `count` times; after every fifth publish the head goes back and forth once."""
     django.setup()
-    from django.utils import timezone  # only after the set-up
+    from django.conf import settings  # only after the set-up
+    from django.utils import timezone
 
     from builds.models import Head
     from builds.pipeline import write_moving
+    from builds.signing import Keyring
     from builds.tests.downloads.conftest import stored_release
     from builds.tests.models.rows import channel
 
+    keyring = Keyring(Path(settings.SIGNER_KEYS))
+    if not keyring.is_there:
+        keyring.make(at=timezone.now())
+    options = {"keys": str(keyring.folder)}
+    settings.SIGNER = {"BACKEND": "builds.signer.local.LocalSigner", "OPTIONS": options}
+    settings.MANIFEST_EXPIRES_DAYS = 100 * 365
     of = channel(is_default=True)
     before = stored_release(of, "week.0")
     print("ready", flush=True)  # the test waits for it

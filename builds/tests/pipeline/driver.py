@@ -7,6 +7,7 @@ from django.utils import timezone
 from builds import pipeline
 from builds.models import Build, Check, Release
 from builds.pipeline import Step, advance
+from builds.tests.factories import publish_held
 
 WORKER = "test:1"
 
@@ -23,7 +24,7 @@ def take(step: Step) -> None:
         case "check":
             pipeline.run_check(Check.objects.get(pk=step.row), worker=WORKER)
         case "publish":
-            pipeline.publish(Release.objects.get(pk=step.row), at=timezone.now())
+            publish_held(Release.objects.get(pk=step.row), timezone.now())
         case unknown:
             raise AssertionError(unknown)
 

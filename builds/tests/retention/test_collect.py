@@ -330,7 +330,7 @@ def test_collect_that_is_killed_anywhere_is_finished_by_the_next(
 
         assert names_of(old) == set()
         assert status_of(old) == ReleaseStatus.EXPIRED
-        assert len(names_of(last)) == 6
+        assert len(names_of(last)) == 10
         history = artifacts().read(channel_key(of.name, "releases.json")) or b""
         assert history.count(b'"status":"expired"') == 1, f"died before write {point}"
         point += 1

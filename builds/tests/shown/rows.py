@@ -109,6 +109,7 @@ def rows_in_every_state(now: datetime) -> dict[str, str]:
         **{name: build.get_absolute_url() for name, build in builds.items() if build},
         "status": "/status/",
         "stats": "/stats/?channel=nixos-26.05",
+        "verify": "/verify/",
         "composer": "/boot/",
         "composer-wrong": "/boot/?channel=nixos-26.05&hostname=no_name&addresses=nonsense",
         "sign-in": "/accounts/login/",

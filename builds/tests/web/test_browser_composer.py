@@ -59,7 +59,8 @@ def test_another_method_and_console_change_the_result(live_server: LiveServer) -
         page.get_by_label("ttyS1,115200").check()
         command = page.locator("#composed-main")
         expect(command).to_contain_text("console=ttyS1,115200")
-        assert command.inner_text().startswith("pixiecore boot http://")
+        assert command.inner_text().startswith("curl -fLO http://")
+        expect(command).to_contain_text("&& pixiecore boot bzImage-x86_64-linux initrd-x86_64")
         assert "method=pixiecore" in page.url
         assert chromium.complaints == []
 

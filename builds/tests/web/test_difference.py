@@ -79,4 +79,4 @@ def test_revision_leads_to_its_source_and_nobody_claims_a_signature(
     page = client.get(release.get_absolute_url())
     source = f"https://github.com/example/images/commit/{release.revision}"
     assert f'href="{source}"' in page.content.decode()
-    assert "not signed yet" in text_of(page)
+    assert "unsigned: published before" in text_of(page)

@@ -28,7 +28,7 @@ STRICT = {
 }
 # What somebody else built may be anything, so it may do nothing at all.
 DOWNLOAD = {"default-src": {"'none'"}, "sandbox": set()}
-FILES = ("releases/download/", "releases/latest/download/", "screen.png")
+FILES = ("keys/", "releases/download/", "releases/latest/download/", "screen.png")
 INLINE = re.compile(r"<script(?![^>]*\bsrc=)[^>]*>|<style|\son[a-z]+=|\sstyle=", re.IGNORECASE)
 
 

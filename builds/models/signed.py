@@ -1,0 +1,49 @@
+"""The signatures of the sums that move: small, and valid for one text only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from django.db import models
+
+from builds.models.channel import Channel
+
+
+class SignedSumsQuerySet(models.QuerySet["SignedSums"]):
+    """Signed sums by what one wants of them."""
+
+    def signatures(self, channel: str, sha256: str) -> dict[str, bytes]:
+        """The signatures of a text by their files' names; none where it was not signed."""
+        row = self.filter(channel__name=channel, sha256=sha256).first()
+        return {name: text.encode() for name, text in row.files.items()} if row else {}
+
+    def note(
+        self, channel: Channel, sha256: str, files: Mapping[str, bytes], key: str, *, at: datetime
+    ) -> None:
+        """Keep the signatures of the text of this digest, in place of those before."""
+        texts = {name: data.decode() for name, data in files.items()}
+        fields = {"sha256": sha256, "files": texts, "key": key, "signed_at": at}
+        self.update_or_create(channel=channel, defaults=fields)
+
+    def by_others(self, key: str) -> SignedSumsQuerySet:
+        """Those that another key than this has signed."""
+        return self.exclude(key=key)
+
+
+class SignedSums(models.Model):
+    """What the signer last signed of a channel's SHA256SUMS."""
+
+    channel = models.OneToOneField(Channel, on_delete=models.CASCADE, related_name="signed_sums")
+    sha256 = models.CharField(max_length=64, help_text="Of the text that was signed.")
+    files = models.JSONField(help_text="Signatures by the names of their files.")
+    key = models.CharField(max_length=40)
+    signed_at = models.DateTimeField()
+
+    objects = SignedSumsQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "signed sums"
+
+    def __str__(self) -> str:
+        return f"SHA256SUMS of {self.channel}, by {self.key}"

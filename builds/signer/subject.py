@@ -1,0 +1,151 @@
+"""What must hold before anything is signed: the signer looks at rows and bytes by itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+
+from builds.choices import BuildStatus, CheckName, Role
+from builds.models import Head, Release
+from builds.pipeline import documents
+from builds.pipeline.scrub import Expected, difference
+from builds.signing import (
+    BadSignature,
+    Keyring,
+    Ledger,
+    Place,
+    Refused,
+    ReleaseKey,
+    Stranger,
+)
+from builds.storage import artifacts
+
+Read = Callable[[int], None]
+Papers = dict[str, bytes]
+
+
+def held_draft(release_id: int, fence: int) -> Release:
+    """The draft that is held under this fence right now. Raises Stranger."""
+    held = Release.objects.held_under(fence).select_related("channel")
+    release = held.filter(pk=release_id).first()
+    if release is None:
+        raise Stranger(f"nobody holds a draft {release_id} under the fence {fence}")
+    return release
+
+
+def checked_papers(release: Release, read: Read, *, at: datetime) -> Papers:
+    """Sums and manifest of a draft that may be signed, as its rows have them.
+
+    `read` is told of the bytes of each block that is hashed. Raises Refused, and OSError where
+    the storage can't be read.
+    """
+    if release.version is None or release.sequence is None or release.pinned_at is None:
+        raise Refused(f"{release} has no version, number or source yet")
+    if documents.expires_at(release) <= at:
+        raise Refused(f"the manifest of {release} would be past its time")
+    _check_builds(release)
+    _check_verdicts(release)
+    _check_script(release)
+    papers = documents.papers(release)
+    for name, data in papers.items():
+        if artifacts().read(release.key(name)) != data:
+            raise Refused(f"{name} of {release} is stored with other bytes than its rows give")
+    hash_files(release, read)
+    return papers
+
+
+def published_papers(release: Release, keyring: Keyring, ledger: Ledger, read: Read) -> Papers:
+    """Sums and manifest of a published release, which were signed before; looks again at all.
+
+    They are the stored bytes: an older portal may have written a manifest otherwise. They must
+    be what the ledger has, or what a key that still stands has signed. Raises Refused.
+    """
+    names = documents.unsigned_names(release.system)
+    papers = {name: artifacts().read(release.key(name)) or b"" for name in names}
+    assert release.sequence is not None, "a published release is numbered"
+    noted = ledger.digests(Place(release.channel.name, release.system, release.sequence))
+    if noted != {name: documents.digest(data) for name, data in papers.items()}:
+        for name, data in papers.items():
+            signer_of(release, name, data, keyring)
+        _check_place(release, papers[documents.manifest_name(release.system)])
+    if papers[documents.sums_name(release.system)] != documents.release_sums(release):
+        raise Refused(f"the sums of {release} are other ones than its rows give")
+    hash_files(release, read)
+    return papers
+
+
+def checked_heads(channel: str, keyring: Keyring) -> list[Release]:
+    """The releases at the heads of a channel; every one is signed. Raises Refused."""
+    heads = Head.objects.with_files().filter(channel__name=channel).order_by("system")
+    releases = [head.release for head in heads]
+    if not releases:
+        raise Refused(f"{channel} has no release to point to")
+    for release in releases:
+        if not release.is_published:
+            raise Refused(f"the head of {channel} names {release}, which is not published")
+        name = documents.sums_name(release.system)
+        signer_of(release, name, documents.release_sums(release), keyring)
+        _check_script(release)
+    return releases
+
+
+def signer_of(release: Release, name: str, data: bytes, keyring: Keyring) -> ReleaseKey:
+    """The key whose stored signatures of a paper verify. Raises Refused."""
+    ssh = artifacts().read(release.key(f"{name}.sig"))
+    mini = artifacts().read(release.key(f"{name}.minisig"))
+    if ssh is None:
+        raise Refused(f"{name} of {release} is not signed")
+    try:
+        return keyring.read().check(data, ssh, mini)
+    except BadSignature as wrong:
+        raise Refused(f"{name} of {release}: {wrong}") from None
+
+
+def hash_files(release: Release, read: Read) -> None:
+    """Raises Refused where a stored file is not what its row says."""
+    for artifact in release.artifacts.all():
+        file = Expected(artifact.name, artifact.sha256, artifact.size)
+        wrong = difference(artifact.key, file, read)
+        if wrong:
+            raise Refused(f"{artifact.name} of {release}: {wrong}")
+
+
+def _check_place(release: Release, manifest: bytes) -> None:
+    """Raises Refused for a well-signed manifest of another release."""
+    said = json.loads(manifest)
+    place = (release.channel.name, release.system, release.version, release.sequence)
+    if tuple(said[name] for name in ("channel", "system", "version", "sequence")) != place:
+        raise Refused(f"what is stored as the manifest of {release} is that of another release")
+
+
+def _check_builds(release: Release) -> None:
+    builds = release.builds.newest_per_variant()
+    if not builds or any(build.status != BuildStatus.SUCCEEDED for build in builds):
+        raise Refused(f"not every build of {release} has succeeded")
+    made = {build.pk for build in builds}
+    of = {artifact.build_id for artifact in release.artifacts.all()}
+    strange = [a.name for a in release.artifacts.all() if a.build_id not in made]
+    if strange:
+        raise Refused(f"{', '.join(strange)} of {release} came from no build of it")
+    if made - of:
+        raise Refused(f"a build of {release} has left no file")
+
+
+def _check_verdicts(release: Release) -> None:
+    gating = list(release.checks.gating())
+    variants = {build.variant for build in release.builds.all()}
+    wanted = CheckName.planned(release.channel.checks, release.system, variants)
+    if wanted and not gating:
+        raise Refused(f"no check of {release} was made")
+    failed = [check.name for check in gating if not check.has_passed]
+    if failed:
+        raise Refused(f"{', '.join(failed)} of {release} has not passed")
+
+
+def _check_script(release: Release) -> None:
+    script = documents.boot_script(release, moving=False)
+    wanted = {documents.digest(script)} if script is not None else set()
+    scripts = {a.sha256 for a in release.artifacts.all() if a.role == Role.IPXE}
+    if scripts != wanted:
+        raise Refused(f"the boot script of {release} is another one than its rows give")

@@ -1,0 +1,51 @@
+"""Signatures: keys, what was signed, and the way to the signer; knows nothing of rows."""
+
+from builds.signing.door import (
+    SUFFIXES,
+    NumberSpent,
+    Refused,
+    Signed,
+    SignerAway,
+    SocketSigner,
+    Stranger,
+    key_papers,
+    sign_again,
+    sign_moving,
+    sign_release,
+    signer,
+)
+from builds.signing.keyring import Keyring, NoKey, SigningKey
+from builds.signing.keys import PAPERS, BadKeys, KeySet, ReleaseKey, read_signed
+from builds.signing.ledger import Ledger, Place, Spent, Torn
+from builds.signing.sshsig import BadSignature, fingerprint, root_line, signer_line
+
+__all__ = [
+    "PAPERS",
+    "SUFFIXES",
+    "BadKeys",
+    "BadSignature",
+    "KeySet",
+    "Keyring",
+    "Ledger",
+    "NoKey",
+    "NumberSpent",
+    "Place",
+    "Refused",
+    "ReleaseKey",
+    "Signed",
+    "SignerAway",
+    "SigningKey",
+    "SocketSigner",
+    "Spent",
+    "Stranger",
+    "Torn",
+    "fingerprint",
+    "key_papers",
+    "read_signed",
+    "root_line",
+    "sign_again",
+    "sign_moving",
+    "sign_release",
+    "signer",
+    "signer_line",
+]
