@@ -6,6 +6,7 @@ import hashlib
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import libtorrent
@@ -26,6 +27,10 @@ OF_DEMO = "/releases/download/demo/initrd-x86_64-linux"
 
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def decoded(torrent: bytes) -> Any:
+    return libtorrent.bdecode(torrent)
 
 
 def aria2(folder: Path, *words: str) -> None:
@@ -76,7 +81,7 @@ def by_libtorrent(url: str, folder: Path) -> None:
 def test_torrent_is_what_libtorrent_makes_of_the_same_file(
     client: Client, large: Artifact, storage_folder: Path, tmp_path: Path
 ) -> None:
-    read = libtorrent.torrent_info(libtorrent.bdecode(client.get(f"/{large.key}.torrent").content))
+    read = libtorrent.torrent_info(decoded(client.get(f"/{large.key}.torrent").content))
     (tmp_path / ISO).write_bytes((storage_folder / large.key).read_bytes())
     files = libtorrent.list_files(str(tmp_path / ISO))
     made = libtorrent.create_torrent(files, read.piece_length(), libtorrent.create_torrent.v1_only)
@@ -89,13 +94,13 @@ def test_torrent_is_what_libtorrent_makes_of_the_same_file(
 
 
 def test_web_seeds_are_the_sources(client: Client, large: Artifact) -> None:
-    read = libtorrent.bdecode(client.get(f"/{large.key}.torrent").content)
+    read = decoded(client.get(f"/{large.key}.torrent").content)
     assert read[b"url-list"] == [url.encode() for url in sources_of(large, "http://testserver")]
 
 
 def test_infohash_is_of_the_file_alone(client: Client, large: Artifact) -> None:
     hashes = {
-        str(libtorrent.torrent_info(libtorrent.bdecode(answer.content)).info_hash())
+        str(libtorrent.torrent_info(decoded(answer.content)).info_hash())
         for host in ("testserver", "localhost")
         for path in (f"/{large.key}.torrent", f"/releases/latest/download/{ISO}.torrent")
         for answer in [client.get(path, headers={"Host": host})]

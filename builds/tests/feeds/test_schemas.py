@@ -102,7 +102,13 @@ def test_schema_refuses_what_is_wrong() -> None:
     release = ReleaseFactory(published=True)
     manifest = json.loads(documents.manifest(Release.objects.with_files().get(pk=release.pk)))
     validator = Draft202012Validator(read("release", "https://example.org/it.json"))
-    for wrong in ({"format": 2}, {"sequence": 0}, {"system": "i686-linux"}, {"artifacts": [{}]}):
+    wrongs: list[dict[str, Any]] = [
+        {"format": 2},
+        {"sequence": 0},
+        {"system": "i686-linux"},
+        {"artifacts": [{}]},
+    ]
+    for wrong in wrongs:
         assert not validator.is_valid(manifest | wrong)
     assert validator.is_valid(manifest | {"of_a_later_day": True})
 

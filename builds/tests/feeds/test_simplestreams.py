@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 from django.conf import LazySettings
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from environs import Env
 from pysequoia import Tsk
 
@@ -137,6 +139,19 @@ def test_channel_that_is_not_there_names_those_that_are(client: Client, weeks: W
     response = client.get("/streams/v1/org.nixos.images:nowhere:download.json")
     assert response.status_code == 404
     assert "Channels: demo, nixos-26.05." in response.content.decode()
+
+
+@pytest.mark.parametrize("path", [INDEX, f"{PRODUCTS}.json", "/streams/demo.json"])
+def test_more_channels_and_releases_take_no_more_queries(
+    client: Client, weeks: Weeks, path: str
+) -> None:
+    with CaptureQueriesContext(connection) as before:
+        client.get(path)
+    ReleaseFactory.create_batch(3, published=True)
+    ReleaseFactory(channel=weeks.channel, published=True)
+    with CaptureQueriesContext(connection) as after:
+        client.get(path)
+    assert len(after) == len(before) < 10
 
 
 def test_empty_portal_has_an_empty_index(client: Client, db: None) -> None:
