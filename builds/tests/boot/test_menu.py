@@ -223,7 +223,9 @@ words = st.one_of(
 
 
 @given(words, words)
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_nothing_that_somebody_typed_is_run(demo: Channel, title: str, reason: str) -> None:
     Channel.objects.filter(pk=demo.pk).update(title=title)
     Release.objects.filter(version="1.0", system=PC).update(status="withdrawn", reason=reason)
@@ -240,7 +242,7 @@ def test_nothing_that_somebody_typed_is_run(demo: Channel, title: str, reason: s
 
 
 @given(st.text())
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_screen_shows_one_short_line_of_plain_letters(text: str) -> None:
     shown = screen(text)
     assert len(shown) <= WIDTH
