@@ -88,7 +88,7 @@ def test_variant_is_tried_again_in_the_release_that_failed_for_want_of_it(text: 
         ({"channel": "\ud800"}, "channel"),
         ({}, "channel"),
         ({"channel": "two", "variant": "netboot"}, "a variant is retried on one system"),
-        ([], "wanted"),
+        ([], "valid dictionary"),
     ],
 )
 def test_wish_that_can_not_be_is_a_422_that_names_the_field(

@@ -32,7 +32,7 @@ def test_every_letter_of_the_chance_varies() -> None:
     assert len({text[4] for text in texts}) > 1
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(strategies.integers(4, LETTERS - 1), LETTER)
 def test_one_wrong_letter_is_found_without_the_database(place: int, letter: str) -> None:
     text = new_text()
@@ -44,6 +44,7 @@ def test_one_wrong_letter_is_found_without_the_database(place: int, letter: str)
             digest_of(wrong)
 
 
+@settings(deadline=None)
 @given(strategies.integers(4, LETTERS - 2))
 def test_two_neighbours_that_changed_places_are_found(place: int) -> None:
     text = new_text()
@@ -53,7 +54,7 @@ def test_two_neighbours_that_changed_places_are_found(place: int) -> None:
             digest_of(swapped)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(strategies.text() | strategies.from_regex(SHAPE, fullmatch=True))
 @example("")
 @example("nip_")
@@ -68,6 +69,7 @@ def test_any_other_text_is_refused_and_never_repeated(text: str) -> None:
     assert len(text) < 9 or text not in said
 
 
+@settings(deadline=None)
 @given(strategies.integers(0, LETTERS - 1))
 def test_token_that_was_cut_is_not_whole(length: int) -> None:
     with pytest.raises(NoToken):
