@@ -33,6 +33,8 @@ class ApiMiddleware:
         if asked == "HEAD":
             request.method = "GET"
         response = _told_as_problem(request, asked, self._answer(request))
+        if isinstance(response, HttpResponse) and response.status_code not in {204, 304}:
+            response.headers.setdefault("Content-Length", str(len(response.content)))
         if asked in READS:
             _open(request, response)
         for name, value in rate_headers(request).items():
@@ -93,8 +95,6 @@ def _open(request: HttpRequest, response: HttpResponseBase) -> None:
 def _without_body(response: HttpResponseBase) -> HttpResponseBase:
     """The head of what GET would answer: its length stays where it is known."""
     if isinstance(response, HttpResponse):
-        if response.status_code not in {204, 304}:
-            response.headers.setdefault("Content-Length", str(len(response.content)))
         response.content = b""
         return response
     head = HttpResponse(status=response.status_code, headers=dict(response.headers))
