@@ -31,7 +31,11 @@ class Command(BaseCommand):
         )
         parser.add_argument("--system", help="left out: the one that the channel is built for")
         parser.add_argument(
-            "--version", dest="named", default="", help="what the release is called"
+            "--version",
+            dest="named",
+            metavar="VERSION",
+            default="",
+            help="what the release is called",
         )
         parser.add_argument("--revision", default="", help="the revision it is of, 40 hex digits")
         parser.add_argument(

@@ -34,6 +34,7 @@ def test_record_has_exactly_the_keys_that_were_promised(record: dict[str, Any]) 
         "sequence",
         "revision",
         "published_at",
+        "origin",
         "release_url",
         "manifest_url",
         "sums_url",

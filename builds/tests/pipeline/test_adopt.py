@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -156,7 +157,7 @@ def lying_sums(folder: Path) -> None:
     (folder / "SHA256SUMS").write_text(f"{'0' * 64}  initrd-{SYSTEM}\n")
 
 
-HOSTILE = {
+HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no initrd": (lambda f: (f / f"initrd-{SYSTEM}").unlink(), "offers no initrd"),
     "no kernel beside it": (lambda f: (f / f"bzImage-{SYSTEM}").unlink(), "offers no kernel"),
     "an empty initrd": (lambda f: (f / f"initrd-{SYSTEM}").write_text(""), "empty (0 bytes)"),

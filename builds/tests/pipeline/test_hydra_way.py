@@ -59,7 +59,7 @@ def test_release_says_which_build_of_which_hydra_it_is(
     assert release.status == ReleaseStatus.PUBLISHED, release.reason
     page = client.get(release.get_absolute_url()).content.decode()
     [build] = release.builds.all()
-    log = client.get(f"/api/v1/builds/{build.pk}/log").getvalue().decode()  # type: ignore[attr-defined]
+    log = client.get(f"/api/v1/builds/{build.pk}/log").getvalue().decode()
     manifest = json.loads(artifacts().read(release.key(f"release-{SYSTEM}.json")) or b"")
     assert "built by 127.0.0.1, build 123, not here" in page
     assert f"https://github.com/NixOS/nixpkgs/commit/{'a' * 40}" in page

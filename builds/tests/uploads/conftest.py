@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -120,7 +120,7 @@ def demo(database_url: str) -> Channel:
 
 
 @pytest.fixture
-def make_program(demo: Channel, make_web: MakeWeb) -> Iterator[MakeProgram]:
+def make_program(demo: Channel, make_web: MakeWeb) -> MakeProgram:
     """Start a portal with these settings; who uploads to it."""
 
     def make(**settings: object) -> Program:
