@@ -40,10 +40,10 @@ class Service:
             return {"stranger": str(refusal)}
         except Spent as spent:
             return {"refused": str(spent), "newest": spent.newest}
-        except (Refused, Torn) as refusal:
+        except Refused as refusal:
             logger.warning("refused to sign: %s", refusal)
             return {"refused": str(refusal)}
-        except (NoKey, OSError, Error) as error:
+        except (NoKey, Torn, OSError, Error) as error:
             logger.warning("can't sign now: %s", error)
             return {"away": str(error)}
         except Exception:

@@ -25,7 +25,7 @@ def env(monkeypatch: pytest.MonkeyPatch) -> Environment:
     """The process's environment without any setting of the portal."""
     for name in (
         *("DATA_DIR", "SECRET_KEY", "ALLOWED_HOSTS", "PORTAL_URL"),
-        *("REDIS_URL", "DATABASE_URL", "FLAG", "NUMBER"),
+        *("REDIS_URL", "DATABASE_URL", "FLAG", "NUMBER", "SIGNER_SOCKET", "SIGNER_KEYS"),
     ):
         monkeypatch.delenv(name, raising=False)
     return Environment()
@@ -98,6 +98,20 @@ def test_data_folder_has_to_be_absolute(env: Environment, monkeypatch: pytest.Mo
     monkeypatch.setenv("DATA_DIR", "var")
     line = refusal(lambda: env.data_dir(Path("/unused")))
     assert line == "portal: setting DATA_DIR: wants an absolute path, not 'var'"
+
+
+def test_signer_lies_in_the_data_folder_unless_it_is_put_elsewhere(
+    env: Environment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert env.signer(Path("/data")) == (Path("/data/run/signer.sock"), Path("/data/keys"))
+    deep, _ = env.signer(Path("/data") / ("x" * 100))
+    assert len(str(deep)) < 100, "a unix socket's path is short"
+    monkeypatch.setenv("SIGNER_SOCKET", "/run/signer/socket")
+    monkeypatch.setenv("SIGNER_KEYS", str(tmp_path))
+    assert env.signer(Path("/data")) == (Path("/run/signer/socket"), tmp_path)
+    monkeypatch.setenv("SIGNER_KEYS", "keys")
+    line = refusal(lambda: env.signer(Path("/data")))
+    assert line == "portal: setting SIGNER_KEYS: wants an absolute path, not 'keys'"
 
 
 def test_data_folder_has_to_be_a_folder(
