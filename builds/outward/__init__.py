@@ -1,0 +1,18 @@
+"""Requests to the outside: to addresses that were checked, no redirects, bounded in all ways."""
+
+from builds.outward.addresses import Network, Refused, check_url
+from builds.outward.connection import Unreachable, exchange
+from builds.outward.get import Body, NotThere, read, reading, size_of
+
+__all__ = [
+    "Body",
+    "Network",
+    "NotThere",
+    "Refused",
+    "Unreachable",
+    "check_url",
+    "exchange",
+    "read",
+    "reading",
+    "size_of",
+]
