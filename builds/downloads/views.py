@@ -92,9 +92,9 @@ def _artifact(
 
 
 def _paper(request: HttpRequest, channel: str, version: str, name: str) -> HttpResponseBase:
-    """The sums file or the manifest of a release, as it was stored when it was published."""
+    """The sums file, the manifest or a signature of them, as it was stored with the release."""
     for release in Release.objects.named(channel, version).known_to_outside():
-        if name not in documents.paper_names(release.system):
+        if name not in documents.signed_names(documents.paper_names(release.system)):
             continue
         if not release.is_published:
             return _gone(request, release)

@@ -15,6 +15,7 @@ from builds.choices import Role, System
 from builds.models import Artifact, Build, Check, Head, Release
 
 MANIFEST_FORMAT = 1
+SIGNATURES = ("", ".sig", ".minisig")  # what stands beside a paper, after its name
 HISTORY_TIMES = ("published_at", "finished_at", "kept_at", "expired_at")
 
 
@@ -59,6 +60,11 @@ def history_name() -> str:
 def paper_names(system: str) -> frozenset[str]:
     """The names of the files beside the artifacts of one release."""
     return frozenset({sums_name(system), manifest_name(system)})
+
+
+def signed_names(names: Iterable[str]) -> frozenset[str]:
+    """These names, and those of their signatures."""
+    return frozenset(f"{name}{suffix}" for name in names for suffix in SIGNATURES)
 
 
 def moving_names() -> list[str]:

@@ -16,7 +16,6 @@ logger = logging.getLogger(__name__)
 
 # A file is stored before its row is written; a day is longer than any build stores.
 ORPHAN_AGE = timedelta(days=1)
-SIGNATURES = ("", ".sig", ".minisig")
 
 
 def orphans(
@@ -49,7 +48,7 @@ def names_in(releases: Iterable[Release]) -> set[str]:
     named = set(Artifact.objects.filter(release__in=rows).values_list("name", flat=True))
     named |= set(Check.objects.filter(release__in=rows).values_list("picture", flat=True))
     for release in rows:
-        named |= _signed(documents.paper_names(release.system))
+        named |= documents.signed_names(documents.paper_names(release.system))
     return named - {""}
 
 
@@ -59,7 +58,7 @@ def _orphans_in(folder: str, keys: dict[str, str]) -> Iterator[str]:
         return
     channel, _, version = folder.removeprefix(f"{ROOT}/").partition("/")
     if not version:
-        moving = _signed(documents.moving_names())
+        moving = documents.signed_names(documents.moving_names())
         yield from (key for name, key in keys.items() if name not in moving)
         return
     releases = list(Release.objects.named(channel, version))
@@ -83,10 +82,6 @@ def _holds_manifest(folder: str) -> bool:
     return any(
         documents.is_manifest(file.key.rpartition("/")[2]) for file in artifacts().walk(folder)
     )
-
-
-def _signed(names: Iterable[str]) -> set[str]:
-    return {f"{name}{suffix}" for name in names for suffix in SIGNATURES}
 
 
 def _folder(file: StoredFile) -> str:

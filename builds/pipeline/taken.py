@@ -1,0 +1,110 @@
+"""Rows of releases that were made elsewhere or before: from manifests, and lines of the history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from builds.choices import BuildStatus, ReleaseStatus, Role, Stage, System, Variant
+from builds.models import Artifact, Build, Channel, Check, Release
+from builds.pipeline.documents import HISTORY_TIMES
+from builds.pipeline.mirrored import Mirrored, time_of
+
+BUILD_FIELDS = (
+    "variant", "attribute", "attempt", "derivation", "store_path", "closure_size",
+    "kernel_version", "kernel_params", "sandboxed", "builder_version", "stage_seconds",
+)  # fmt: skip
+CHECK_FIELDS = ("name", "verdict", "reason", "seconds", "accelerator")
+ARTIFACT_FIELDS = ("name", "variant", "role", "size", "sha256")
+
+
+def bare_channel(name: str) -> Channel:
+    """A channel of which nothing but the name is known. Raises ValidationError."""
+    channel = Channel(name=name, title=name, is_active=False)
+    channel.clean_fields(exclude=["flake"])
+    channel.save()
+    return channel
+
+
+def add_whole(
+    channel: Channel, found: Mirrored, line: dict[str, Any] | None, status: ReleaseStatus
+) -> Release:
+    """A release with its files, builds and checks; call it in a transaction."""
+    release = add(channel, found.system, status, _told(found, line))
+    _add_builds(release, found)
+    _add_later(release, line or {})
+    return release
+
+
+def add(channel: Channel, system: System, status: ReleaseStatus, fields: dict[str, Any]) -> Release:
+    """The row of a release as it was told of. Raises ValidationError and database errors."""
+    begun_at = fields.pop("created_at", None) or fields["published_at"]
+    release = Release(channel=channel, system=system, status=status, **fields)
+    release.clean_fields(exclude=["status"])
+    release.save()
+    Release.objects.filter(pk=release.pk).update(created_at=begun_at)
+    return release
+
+
+def _told(found: Mirrored, line: dict[str, Any] | None) -> dict[str, Any]:
+    """The fields of a release, from its manifest and from what became of it."""
+    manifest = found.manifest
+    fields = {
+        name: manifest[name]
+        for name in (
+            "version", "sequence", "revision", "nar_hash", "flake", "overrides",
+            "image_version", "trigger", "forced",
+        )
+    }  # fmt: skip
+    fields["pinned_at"] = time_of(manifest["created_at"])
+    fields["created_at"] = time_of(manifest["begun_at"])
+    fields["papers"] = found.papers
+    fields |= line_fields(line or {})
+    fields["published_at"] = fields["published_at"] or found.modified_at
+    fields["finished_at"] = fields["finished_at"] or fields["published_at"]
+    return fields
+
+
+def line_fields(line: dict[str, Any]) -> dict[str, Any]:
+    """The fields that a line of a channel's history tells of."""
+    times = {name: time_of(line.get(name)) for name in HISTORY_TIMES}
+    return {
+        **times,
+        "reason": line.get("reason") or "",
+        "kept_reason": line.get("kept") or "",
+    }
+
+
+def _add_builds(release: Release, found: Mirrored) -> None:
+    builds = {each["variant"]: _build(release, each) for each in found.manifest["builds"]}
+    for each in found.manifest["artifacts"]:
+        variant = Variant.NETBOOT if each["role"] == Role.IPXE else each["variant"]
+        fields = {name: each[name] for name in ARTIFACT_FIELDS}
+        Artifact.objects.create(release=release, build=builds.get(variant), **fields)
+    for each in found.manifest["checks"]:
+        Check.objects.create(release=release, **{name: each[name] for name in CHECK_FIELDS})
+
+
+def _add_later(release: Release, line: dict[str, Any]) -> None:
+    """What the manifest leaves out, or can't tell; records of an older portal say nothing of it."""
+    for each in line.get("checks", []):
+        found = {name: each[name] for name in CHECK_FIELDS} | {
+            "gates": each["gates"],
+            "memory": each["memory_mib"],
+            "picture": each["picture"],
+        }
+        Check.objects.update_or_create(release=release, name=found.pop("name"), defaults=found)
+    for name, memory in line.get("least_memory_mib", {}).items():
+        release.artifacts.filter(name=name).update(least_memory=memory)
+
+
+def _build(release: Release, told: dict[str, Any]) -> Build:
+    build = Build.objects.create(
+        release=release,
+        status=BuildStatus.SUCCEEDED,
+        stage=Stage.STORE,
+        started_at=time_of(told["started_at"]),
+        finished_at=time_of(told["finished_at"]),
+        **{name: told[name] for name in BUILD_FIELDS},
+    )
+    Build.objects.filter(pk=build.pk).update(queued_at=build.started_at or release.created_at)
+    return build
