@@ -227,6 +227,18 @@ class Environment:
                 raise BadSetting("MAIL_FROM", f"{given!r} is not an e-mail address") from None
         return given
 
+    def url(self, name: str) -> str:
+        """An http(s) URL without query, its last slash taken off, or "" where it is not set."""
+        given = self.text(name).rstrip("/")
+        parts = urlsplit(given)
+        if given and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.query):
+            raise BadSetting(name, f"wants http://host or https://host/path, not {given!r}")
+        return given
+
+    def words(self, name: str) -> list[str]:
+        """Words separated by commas."""
+        return [word.strip() for word in self.text(name).split(",") if word.strip()]
+
     def networks(self, name: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
         """Networks such as 10.1.0.0/16, fd00::/8, separated by commas."""
         words = [word.strip() for word in self.text(name).split(",") if word.strip()]

@@ -270,8 +270,8 @@ CHECK_LATER = env.boolean("CHECK_LATER", default=True)
 BUILD_RETRY_SECONDS = env.integer("BUILD_RETRY_SECONDS", 30)
 LEASE_SECONDS, HEARTBEAT_SECONDS = env.lease()
 
-# Telling those outside: e-mail is off where EMAIL_URL is not set; webhooks reach public addresses
-# and these networks only.
+# Telling those outside: e-mail is off where EMAIL_URL is not set; webhooks and looks at
+# mirrors reach public addresses and these networks only.
 
 EMAIL = env.email()
 MAIL_IS_ON = ACCOUNT_EMAIL_NOTIFICATIONS = bool(EMAIL)
@@ -286,6 +286,9 @@ EMAIL_FILE_PATH = EMAIL.get("EMAIL_FILE_PATH")
 EMAIL_TIMEOUT = 15
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.mail_from(PORTAL_URL)
 WEBHOOK_NETWORKS = env.networks("WEBHOOK_NETWORKS")
+MIRROR_NETWORKS = env.networks("MIRROR_NETWORKS")
+# So many bytes of one file of each mirror are hashed a day; a longer file is not hashed there.
+MIRROR_DIGEST_BYTES = env.integer("MIRROR_DIGEST_BYTES", 2 * 2**30)
 STALE_AFTER_DAYS = env.integer("STALE_AFTER_DAYS", 9, least=1)
 
 # Keeping: how long what may go still stays, and how fast stored files are hashed again
@@ -294,6 +297,14 @@ COLLECT_GRACE_DAYS = env.integer("COLLECT_GRACE_DAYS", 7, least=1)
 COLLECT_FAILED_DAYS = env.integer("COLLECT_FAILED_DAYS", 2, least=1)
 EVENTS_KEPT_DAYS = env.integer("EVENTS_KEPT_DAYS", 365, least=30)
 SCRUB_MIB_PER_SECOND = env.integer("SCRUB_MIB_PER_SECOND", 50, least=1)
+
+# Following: another portal, or a mirror of one, whose releases are published here too. It is named
+# on this machine, so that it may have any address; what is followed of it is said by the others.
+
+FOLLOW_URL = env.url("FOLLOW_URL")
+FOLLOW_CHANNELS = env.words("FOLLOW_CHANNELS")
+FOLLOW_SYSTEMS = env.words("FOLLOW_SYSTEMS")
+FOLLOW_ALLOWED_SIGNERS = env.text("FOLLOW_ALLOWED_SIGNERS")
 
 # Watching: each watcher of a live log holds a thread of its web process, of which gunicorn has 256;
 # those past this many in a process are asked to poll.

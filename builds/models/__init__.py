@@ -10,10 +10,13 @@ from builds.models.check import Check
 from builds.models.damage import Damage
 from builds.models.delivery import Attempt, Delivery
 from builds.models.download import CountedBatch, CountedLog, DownloadCount, monday
+from builds.models.followed import Followed
 from builds.models.head import Head
 from builds.models.lease import Leased, LeaseLost
 from builds.models.log import LogArchive, LogChunk, Packed, Piece, lines_of
+from builds.models.mirror import Mirror, MirrorCopy, MirrorHead
 from builds.models.notice import Event
+from builds.models.origin import Origin
 from builds.models.release import NotAllowed, Release
 from builds.models.subscription import Subscription
 from builds.models.worker import Worker
@@ -38,12 +41,17 @@ __all__ = [
     "Delivery",
     "DownloadCount",
     "Event",
+    "Followed",
     "Head",
     "LeaseLost",
     "Leased",
     "LogArchive",
     "LogChunk",
+    "Mirror",
+    "MirrorCopy",
+    "MirrorHead",
     "NotAllowed",
+    "Origin",
     "Packed",
     "Piece",
     "Release",

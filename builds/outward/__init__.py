@@ -1,6 +1,6 @@
 """Requests to the outside: to addresses that were checked, no redirects, bounded in all ways."""
 
-from builds.outward.addresses import Network, Refused, check_url
+from builds.outward.addresses import Network, Refused, check_url, network
 from builds.outward.connection import Unreachable, exchange
 from builds.outward.get import Body, NotThere, read, reading, size_of
 
@@ -12,6 +12,7 @@ __all__ = [
     "Unreachable",
     "check_url",
     "exchange",
+    "network",
     "read",
     "reading",
     "size_of",

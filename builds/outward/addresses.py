@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -16,6 +23,11 @@ _TRANSLATED = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/96"))
 # The deprecated way to write an IPv4 address in IPv6; the first few of these mean other things.
 _COMPATIBLE = range(0x1_0000, 0x1_0000_0000)
 _PORTS = {"http": 80, "https": 443}
+
+
+def network(text: str) -> Network:
+    """A network such as 10.1.0.0/16. Raises ValueError."""
+    return ip_network(text)
 
 
 class Refused(Exception):

@@ -1,5 +1,14 @@
 """The way of a release: plan, build, store, check, publish."""
 
+from builds.pipeline.abroad import (
+    Busy,
+    check_mirror,
+    check_mirrors,
+    follow,
+    follow_all,
+    pack,
+    unpack,
+)
 from builds.pipeline.advance import Step, advance, note_sent
 from builds.pipeline.archive import archive_log, archive_logs
 from builds.pipeline.checks import run_check
@@ -50,6 +59,7 @@ from builds.pipeline.scrub import scrub, scrub_some
 from builds.pipeline.workers import Presence
 
 __all__ = [
+    "Busy",
     "Line",
     "Place",
     "Presence",
@@ -63,11 +73,15 @@ __all__ = [
     "boot_script",
     "builder",
     "cancel",
+    "check_mirror",
+    "check_mirrors",
     "collect",
     "compare_url",
     "count_log",
     "find_stale",
     "first_reds",
+    "follow",
+    "follow_all",
     "head_without",
     "holding",
     "keep",
@@ -76,6 +90,7 @@ __all__ = [
     "note_sent",
     "notify",
     "orphans",
+    "pack",
     "pin",
     "publication",
     "publish",
@@ -104,6 +119,7 @@ __all__ = [
     "take_counts",
     "trigger",
     "trigger_due",
+    "unpack",
     "withdraw",
     "write_moving",
 ]

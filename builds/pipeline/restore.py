@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.core.exceptions import ValidationError
-from django.db import Error, transaction
+from django.db import transaction
 
 from builds.choices import ReleaseStatus, System
 from builds.models import Channel, Head, Release
@@ -29,28 +27,11 @@ from builds.pipeline.mirrored import (
     time_of,
 )
 from builds.pipeline.publish import write_moving
-from builds.pipeline.taken import add, add_whole, bare_channel, line_fields
+from builds.pipeline.taken import WRONG, Outcome, add, add_whole, bare_channel, line_fields
 
 logger = logging.getLogger(__name__)
 
-WRONG = (Refused, OSError, ValueError, KeyError, TypeError, ValidationError, Error)
 History = dict[tuple[str, str], dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of one thing: restored, known, or refused; the text names it and says why."""
-
-    word: str
-    text: str
-
-    @property
-    def is_refused(self) -> bool:
-        """Whether something could not be restored."""
-        return self.word == "refused"
-
-    def __str__(self) -> str:
-        return f"{self.word}: {self.text}"
 
 
 def restore(*, at: datetime) -> Iterator[Outcome]:

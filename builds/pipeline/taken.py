@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from builds.choices import BuildStatus, ReleaseStatus, Role, Stage, System, Variant
-from builds.models import Artifact, Build, Channel, Check, Release
+from django.core.exceptions import ValidationError
+from django.db import Error, transaction
+
+from builds.choices import Act, BuildStatus, OriginKind, ReleaseStatus, Role, Stage, System, Variant
+from builds.models import Actor, Artifact, AuditEntry, Build, Channel, Check, Head, Origin, Release
 from builds.pipeline.documents import HISTORY_TIMES
-from builds.pipeline.mirrored import Mirrored, time_of
+from builds.pipeline.mirrored import Mirrored, Refused, time_of
+from builds.pipeline.publish import tell
 
 BUILD_FIELDS = (
     "variant", "attribute", "attempt", "derivation", "store_path", "closure_size",
@@ -15,6 +21,31 @@ BUILD_FIELDS = (
 )  # fmt: skip
 CHECK_FIELDS = ("name", "verdict", "reason", "seconds", "accelerator")
 ARTIFACT_FIELDS = ("name", "variant", "role", "size", "sha256")
+
+
+WRONG = (Refused, OSError, ValueError, KeyError, TypeError, ValidationError, Error)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one thing, in a word such as restored or refused; the text names it."""
+
+    word: str
+    text: str
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether something could not be restored."""
+        return self.word == "refused"
+
+    def __str__(self) -> str:
+        return f"{self.word}: {self.text}"
+
+
+def refusal(what: str, error: Exception) -> Outcome:
+    """That something was refused, and why."""
+    why = f"it does not tell its {error.args[0]}" if isinstance(error, KeyError) else str(error)
+    return Outcome("refused", f"{what}: {why}")
 
 
 def bare_channel(name: str) -> Channel:
@@ -33,6 +64,69 @@ def add_whole(
     _add_builds(release, found)
     _add_later(release, line or {})
     return release
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where releases are taken from: a URL or a file's name, and what was verified by whom."""
+
+    kind: OriginKind
+    name: str
+    signer: str = ""
+
+
+def take_in(
+    channel: Channel, found: Mirrored, line: dict[str, Any], source: Source, *, at: datetime
+) -> Release:
+    """Publish a release whose files lie in the storage already, with all that was told of it.
+
+    It becomes the latest where it is newer than that. Raises what WRONG names.
+    """
+    with transaction.atomic():
+        head = Head.objects.of(channel.name, found.system)
+        is_latest = head is None or (head.release.sequence or 0) < found.sequence
+        status = ReleaseStatus.DRAFT if is_latest else ReleaseStatus.PUBLISHED
+        release = add_whole(channel, found, _of_elsewhere(line, at), status)
+        Origin.objects.create(
+            release=release,
+            kind=source.kind,
+            source=source.name,
+            signer=source.signer,
+            taken_at=at,
+        )
+        if is_latest:
+            release.publish(at=at, first_at=release.published_at)
+        by = Actor(f"{source.kind} from {source.name}")
+        AuditEntry.objects.record(Act.PUBLISH, release, by=by, at=at)
+    tell(channel.name)
+    return release
+
+
+def channel_for(name: str) -> tuple[Channel, bool]:
+    """The channel that releases made elsewhere go to, and whether it was built here before.
+
+    Raises Refused where it has releases of this portal's own: two portals would give the same
+    number to two releases.
+    """
+    channel = Channel.objects.filter(name=name).first() or bare_channel(name)
+    own = channel.releases.made_here().order_by("pk").first()
+    if own is not None:
+        raise Refused(f"{own} was built here; a channel has its releases from one portal only")
+    return channel, channel.stop_building()
+
+
+def _of_elsewhere(line: dict[str, Any], at: datetime) -> dict[str, Any]:
+    """Of what another portal tells only what holds here too; no time of its lies ahead.
+
+    Pictures are in no manifest, so that nothing vouches for them: they stay there.
+    """
+    checks = [each | {"picture": ""} for each in line.get("checks", [])]
+    told = time_of(line.get("published_at"))
+    return {
+        "published_at": min(told or at, at).isoformat(),
+        "checks": checks,
+        "least_memory_mib": line.get("least_memory_mib", {}),
+    }
 
 
 def add(channel: Channel, system: System, status: ReleaseStatus, fields: dict[str, Any]) -> Release:
@@ -95,6 +189,10 @@ def _add_later(release: Release, line: dict[str, Any]) -> None:
         Check.objects.update_or_create(release=release, name=found.pop("name"), defaults=found)
     for name, memory in line.get("least_memory_mib", {}).items():
         release.artifacts.filter(name=name).update(least_memory=memory)
+    origin = line.get("origin")
+    if origin is not None:
+        told = {name: origin[name] for name in ("kind", "source", "signer")}
+        Origin.objects.create(release=release, taken_at=time_of(origin["taken_at"]), **told)
 
 
 def _build(release: Release, told: dict[str, Any]) -> Build:
