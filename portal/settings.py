@@ -289,6 +289,7 @@ WEBHOOK_NETWORKS = env.networks("WEBHOOK_NETWORKS")
 MIRROR_NETWORKS = env.networks("MIRROR_NETWORKS")
 # So many bytes of one file of each mirror are hashed a day; a longer file is not hashed there.
 MIRROR_DIGEST_BYTES = env.integer("MIRROR_DIGEST_BYTES", 2 * 2**30)
+MIRROR_PATIENCE_SECONDS = env.integer("MIRROR_PATIENCE_SECONDS", 30, least=1)  # a small file
 STALE_AFTER_DAYS = env.integer("STALE_AFTER_DAYS", 9, least=1)
 
 # Keeping: how long what may go still stays, and how fast stored files are hashed again
@@ -304,6 +305,7 @@ SCRUB_MIB_PER_SECOND = env.integer("SCRUB_MIB_PER_SECOND", 50, least=1)
 FOLLOW_URL = env.url("FOLLOW_URL")
 FOLLOW_CHANNELS = env.words("FOLLOW_CHANNELS")
 FOLLOW_SYSTEMS = env.words("FOLLOW_SYSTEMS")
+FOLLOW_PATIENCE_SECONDS = env.integer("FOLLOW_PATIENCE_SECONDS", 30, least=1)  # a small file
 FOLLOW_ALLOWED_SIGNERS = env.text("FOLLOW_ALLOWED_SIGNERS")
 
 # Watching: each watcher of a live log holds a thread of its web process, of which gunicorn has 256;

@@ -1,5 +1,5 @@
 """Django's admin: channels and subscriptions are edited; what the portal made is read."""
 
-from builds.admin import audit, notices, people, releases
+from builds.admin import audit, mirrors, notices, people, releases
 
-__all__ = ["audit", "notices", "people", "releases"]
+__all__ = ["audit", "mirrors", "notices", "people", "releases"]

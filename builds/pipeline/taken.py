@@ -192,7 +192,8 @@ def _add_later(release: Release, line: dict[str, Any]) -> None:
     origin = line.get("origin")
     if origin is not None:
         told = {name: origin[name] for name in ("kind", "source", "signer")}
-        Origin.objects.create(release=release, taken_at=time_of(origin["taken_at"]), **told)
+        taken_at = datetime.fromisoformat(origin["taken_at"])
+        Origin.objects.create(release=release, taken_at=taken_at, **told)
 
 
 def _build(release: Release, told: dict[str, Any]) -> Build:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from builds.web import acts, audit, build_views, composer, looks, pages
+from builds.web import acts, audit, build_views, composer, looks, mirrors, pages
 
 urlpatterns = [
     path("", pages.dashboard, name="dashboard"),
@@ -30,6 +30,7 @@ urlpatterns = [
     path("preferences", looks.preferences, name="preferences"),
     path("boot/", composer.compose, name="composer"),
     path("status/", pages.status, name="status"),
+    path("mirrors/", mirrors.mirrors, name="mirrors"),
     path("stats/", pages.stats, name="stats"),
     path("builds/<int:pk>/log", build_views.build_log, name="build-log"),
 ]

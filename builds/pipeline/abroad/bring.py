@@ -92,7 +92,7 @@ def drop_old_parts() -> None:
             part.unlink(missing_ok=True)
 
 
-def counting(told: Callable[[int], object]) -> Progress:
+def counting(told: Callable[[int], None]) -> Progress:
     """Progress that tells the bytes that have come so far."""
     sum_so_far = 0
 

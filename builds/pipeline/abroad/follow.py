@@ -102,7 +102,7 @@ def follow(
 def _follow(
     row: Followed, told: Told, alive: Callable[[], None], at: datetime
 ) -> Iterator[Outcome]:
-    site = Site(row.url, EVERYWHERE)
+    site = Site(row.url, EVERYWHERE, settings.FOLLOW_PATIENCE_SECONDS)
     heard = False
     for name in row.channels or list(Channel.objects.values_list("name", flat=True)):
         try:

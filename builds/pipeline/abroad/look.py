@@ -75,7 +75,8 @@ def check_mirror(mirror: Mirror, *, worker: str, at: datetime) -> bool:
 
 def _look(mirror: Mirror, at: datetime) -> Seen:
     seen = Seen()
-    ours = Ours(mirror, Site(mirror.url, settings.MIRROR_NETWORKS), at)
+    site = Site(mirror.url, settings.MIRROR_NETWORKS, settings.MIRROR_PATIENCE_SECONDS)
+    ours = Ours(mirror, site, at)
     started = time.monotonic()
     for head in Head.objects.with_files().order_by("channel__position", "channel__name", "system"):
         asked = time.monotonic()

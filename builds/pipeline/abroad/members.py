@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import BinaryIO
 
-from builds.models.channel import RESERVED_NAMES, channel_name
+from django.core.exceptions import ValidationError
+
+from builds.models.channel import channel_name, not_reserved
 from builds.pipeline.mirrored import Refused
 from builds.storage import ROOT, is_file_name
 
@@ -102,10 +104,18 @@ def _checked(key: str) -> str:
     """The key, where it is one of a release's file; raises Refused."""
     root, _, rest = key.partition(f"{ROOT}/")
     channel, *names = rest.split("/")
-    is_channel = channel_name.regex.fullmatch(channel) and channel not in RESERVED_NAMES
-    if root or not is_channel or len(names) != 2 or not all(map(is_file_name, names)):  # noqa: PLR2004 - version and file
+    if root or not _is_channel(channel) or len(names) != 2 or not all(map(is_file_name, names)):  # noqa: PLR2004 - version and file
         raise Refused(f"{key!r} can't be a file of a release")
     return key
+
+
+def _is_channel(name: str) -> bool:
+    try:
+        channel_name(name)
+        not_reserved(name)
+    except ValidationError:
+        return False
+    return True
 
 
 def _check_end(tar: BinaryIO, left: int) -> None:

@@ -34,18 +34,20 @@ class Hashed(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes; raises Refused where the last of them show that all are others."""
+        """So many bytes, or all that are left; raises Refused at the end of wrong ones."""
         wanted = self._left if size < 0 else min(size, self._left)
-        block = self._source.read(wanted)
+        block = bytearray()
+        while wanted > len(block):
+            more = self._source.read(wanted - len(block))
+            if not more:
+                raise Refused(f"{self._file.name} is damaged: {self._left} bytes are missing")
+            block += more
+            self._left -= len(more)
         self._digest.update(block)
-        self._left -= len(block)
         self._told(len(block))
-        if (not self._left or (wanted and not block)) and self._is_wrong():
+        if not self._left and self._digest.hexdigest() != self._file.sha256:
             raise Refused(f"{self._file.name} is damaged: its SHA-256 is not {self._file.sha256}")
-        return block
-
-    def _is_wrong(self) -> bool:
-        return bool(self._left) or self._digest.hexdigest() != self._file.sha256
+        return bytes(block)
 
 
 def pack(releases: Iterable[Release], target: Path, *, told: Told = lambda *_: None) -> list[str]:

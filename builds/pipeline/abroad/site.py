@@ -22,7 +22,7 @@ PATIENCE = 30.0  # seconds
 LEAST_RATE = 64 * 1024  # bytes a second; what comes slower is given up
 TRIES = 4
 
-Progress = Callable[[int], object]
+Progress = Callable[[int], None]
 
 
 class WrongBytes(Exception):
@@ -35,11 +35,12 @@ class Site:
 
     url: str
     allowed: tuple[outward.Network, ...] = ()
+    patience: float = PATIENCE  # seconds for a small file
 
     def paper(self, key: str, most: int = MOST_PAPER) -> bytes:
         """A small file."""
         with _named(key):
-            return outward.read(self._url(key), most, allowed=self.allowed)
+            return outward.read(self._url(key), most, allowed=self.allowed, deadline=self.patience)
 
     def record(self, channel: str, name: str) -> dict[str, Any]:
         """A file that moves, read as JSON; raises Unreachable where it is no record."""
@@ -55,7 +56,7 @@ class Site:
     def size_of(self, key: str) -> int | None:
         """The bytes of a file by its headers; None where they don't tell."""
         with _named(key):
-            return outward.size_of(self._url(key), allowed=self.allowed)
+            return outward.size_of(self._url(key), allowed=self.allowed, deadline=self.patience)
 
     def digest_of(self, key: str, size: int, within: float, progress: Progress) -> str:
         """The SHA-256 of a file of so many bytes; raises WrongBytes where it has more."""
