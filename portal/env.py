@@ -24,6 +24,7 @@ SOCKET_PATH_LIMIT = 100
 
 # What people may be; builds.choices.Standing has the same, which can't be read this early.
 ROLES = ("viewer", "operator", "admin")
+SYSTEMS = ("x86_64-linux", "aarch64-linux")  # as builds.choices.System
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,9 +236,23 @@ class Environment:
             raise BadSetting(name, f"wants http://host or https://host/path, not {given!r}")
         return given
 
-    def words(self, name: str) -> list[str]:
-        """Words separated by commas."""
-        return [word.strip() for word in self.text(name).split(",") if word.strip()]
+    def words(self, name: str, known: tuple[str, ...] = ()) -> list[str]:
+        """Words separated by commas, each of those that are known, if any are."""
+        words = [word.strip() for word in self.text(name).split(",") if word.strip()]
+        for word in words:
+            if known and word not in known:
+                raise BadSetting(name, f"wants {', '.join(known)}, not {word!r}")
+        return words
+
+    def readable_file(self, name: str) -> str:
+        """The path of a file that can be read, or "" where it is not set."""
+        given = self.text(name)
+        try:
+            if given:
+                Path(given).read_bytes()
+        except OSError as error:
+            raise BadSetting(name, f"{given} can't be read: {error.strerror}") from None
+        return given
 
     def networks(self, name: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
         """Networks such as 10.1.0.0/16, fd00::/8, separated by commas."""

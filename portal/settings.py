@@ -10,7 +10,7 @@ import django_stubs_ext
 from csp.constants import NONE, SELF
 from whitenoise.compress import Compressor
 
-from portal.env import Environment
+from portal.env import SYSTEMS, Environment
 from portal.nix import nix_options
 from portal.schedule import TICKS
 
@@ -304,9 +304,9 @@ SCRUB_MIB_PER_SECOND = env.integer("SCRUB_MIB_PER_SECOND", 50, least=1)
 
 FOLLOW_URL = env.url("FOLLOW_URL")
 FOLLOW_CHANNELS = env.words("FOLLOW_CHANNELS")
-FOLLOW_SYSTEMS = env.words("FOLLOW_SYSTEMS")
+FOLLOW_SYSTEMS = env.words("FOLLOW_SYSTEMS", SYSTEMS)
 FOLLOW_PATIENCE_SECONDS = env.integer("FOLLOW_PATIENCE_SECONDS", 30, least=1)  # a small file
-FOLLOW_ALLOWED_SIGNERS = env.text("FOLLOW_ALLOWED_SIGNERS")
+FOLLOW_ALLOWED_SIGNERS = env.readable_file("FOLLOW_ALLOWED_SIGNERS")
 
 # Watching: each watcher of a live log holds a thread of its web process, of which gunicorn has 256;
 # those past this many in a process are asked to poll.

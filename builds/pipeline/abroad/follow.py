@@ -187,9 +187,12 @@ def _wanted(lead: Lead, system: System, latest: dict[str, Any]) -> list[dict[str
         and line["status"] == ReleaseStatus.PUBLISHED
         and line["sequence"] < latest["sequence"]
     ]
+    named = lead.lines.get((system, latest["version"]), latest)
+    if named.get("status", ReleaseStatus.PUBLISHED) != ReleaseStatus.PUBLISHED:
+        raise Refused(f"it calls {latest['version']} the latest, which is {named['status']} there")
     newest = sorted(told, key=lambda line: int(line["sequence"]), reverse=True)
     before = newest[: lead.row.last - 1]
-    return [*reversed(before), lead.lines.get((system, latest["version"]), latest)]
+    return [*reversed(before), named]
 
 
 def _take(lead: Lead, system: System, line: dict[str, Any]) -> str:

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from builds.choices import Role, System, Variant
-from builds.models import Channel, Release
+from builds.choices import MirrorState, OriginKind, Role, System, Variant
+from builds.models import (
+    Channel,
+    Followed,
+    Mirror,
+    MirrorCopy,
+    MirrorHead,
+    Origin,
+    Release,
+)
 from builds.tests.factories import BuildFactory, ChannelFactory, CheckFactory, ReleaseFactory
 
 MIB = 2**20
@@ -57,6 +65,10 @@ def rows_in_every_state(now: datetime) -> dict[str, str]:
         channel=stable, system=System.AARCH64, skipped=True, at=now - timedelta(hours=5)
     )
     draft = ReleaseFactory(channel=unstable, pinned=True, queue=False)
+    _mirrors(published, now)
+    Origin.objects.create(
+        release=late, kind=OriginKind.FOLLOWED, source="https://first.example.org", taken_at=now
+    )
     builds = {
         "build-running": BuildFactory(release=draft, variant="iso", running=True, log=LOG),
         "build-waiting": BuildFactory(release=draft, variant="kexec-installer"),
@@ -89,12 +101,41 @@ def rows_in_every_state(now: datetime) -> dict[str, str]:
         "builds-filtered": "/builds/?status=failed&variant=netboot",
         **{name: build.get_absolute_url() for name, build in builds.items() if build},
         "status": "/status/",
+        "mirrors": "/mirrors/",
         "stats": "/stats/?channel=nixos-26.05",
         "composer": "/boot/",
         "composer-wrong": "/boot/?channel=nixos-26.05&hostname=no_name&addresses=nonsense",
         "sign-in": "/accounts/login/",
         "not-found": "/channels/nowhere/",
     }
+
+
+def _mirrors(release: Release, now: datetime) -> None:
+    """A mirror in each state, of which one is offered, and a portal that is followed."""
+    for state in MirrorState:
+        mirror = Mirror.objects.create(
+            url=f"https://{state}.example.org",
+            title=f"University of {state.capitalize()}",
+            country="AT",
+            place="Graz",
+            state=state,
+            note="It lacks a file: initrd-x86_64-linux: answers 404." if state == "wrong" else "",
+            checked_at=None if state == MirrorState.UNCHECKED else now - timedelta(minutes=20),
+        )
+        if state not in {MirrorState.FRESH, MirrorState.BEHIND}:
+            continue
+        is_fresh = state == MirrorState.FRESH
+        MirrorHead.objects.create(
+            mirror=mirror,
+            channel=release.channel,
+            system=release.system,
+            version=release.version or "",
+            behind=0 if is_fresh else 2,
+            behind_since=None if is_fresh else now - timedelta(days=2),
+            checked_at=now,
+        )
+        MirrorCopy.objects.create(mirror=mirror, release=release, is_right=is_fresh, checked_at=now)
+    Followed.objects.create(url="https://first.example.org", heard_at=now - timedelta(days=3))
 
 
 def _weeks(channel: Channel, now: datetime) -> list[Release]:
