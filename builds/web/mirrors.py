@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import Value
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -68,26 +69,36 @@ def mirror_rows() -> Iterator[MirrorRow]:
 
 
 def parts(at: datetime) -> Iterator[Part]:
-    """The mirrors as one part of the portal, and each portal that is followed as another."""
-    states = list(Mirror.objects.enabled().values_list("state", flat=True))
+    """The mirrors as one part of the portal, each portal that is followed as another; one query."""
+    mirror = Mirror.objects.enabled().order_by().values_list("state", "checked_at", "note")
+    followed = Followed.objects.active().order_by().values_list("url", "heard_at", "error")
+    told = list(
+        mirror.annotate(is_mirror=Value(value=True)).union(
+            followed.annotate(is_mirror=Value(value=False)), all=True
+        )
+    )
+    states = [word for word, _at, _note, is_mirror in told if is_mirror]
     if states:
         yield Part(gettext("mirrors"), _all_mirrors(states), "")
-    for row in Followed.objects.active():
-        name = gettext("releases from {url}").format(url=row.url)
-        yield Part(name, followed_state(row, at), row.error)
+    for url, heard_at, error, is_mirror in told:
+        if not is_mirror:
+            name = gettext("releases from {url}").format(url=url)
+            yield Part(name, _knowledge(heard_at, error, at), error)
 
 
 def followed_state(row: Followed, at: datetime) -> State:
     """How old what is known of a followed portal is."""
-    if not row.is_active:
-        return DISABLED
-    if row.heard_at is None:
+    return _knowledge(row.heard_at, row.error, at) if row.is_active else DISABLED
+
+
+def _knowledge(heard_at: datetime | None, error: str, at: datetime) -> State:
+    if heard_at is None:
         return State(Tone.WARN, "triangle", gettext("not read yet"))
-    ago = age(row.heard_at, at=at)
-    if at - row.heard_at > KNOWLEDGE_IS_OLD:
+    ago = age(heard_at, at=at)
+    if at - heard_at > KNOWLEDGE_IS_OLD:
         words = gettext("last read {ago}: newer releases are not known here").format(ago=ago)
         return State(Tone.BAD, "square", words)
-    if row.error:
+    if error:
         return State(Tone.WARN, "triangle", gettext("last read well {ago}").format(ago=ago))
     return State(Tone.GOOD, "disc", gettext("read {ago}").format(ago=ago))
 
