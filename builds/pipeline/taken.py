@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -83,22 +84,48 @@ def take_in(
     It becomes the latest where it is newer than that. Raises what WRONG names.
     """
     with transaction.atomic():
-        head = Head.objects.of(channel.name, found.system)
-        is_latest = head is None or (head.release.sequence or 0) < found.sequence
-        status = ReleaseStatus.DRAFT if is_latest else ReleaseStatus.PUBLISHED
-        release = add_whole(channel, found, _of_elsewhere(line, at), status)
-        Origin.objects.create(
-            release=release,
-            kind=source.kind,
-            source=source.name,
-            signer=source.signer,
-            taken_at=at,
-        )
-        if is_latest:
-            release.publish(at=at, first_at=release.published_at)
-        by = Actor(f"{source.kind} from {source.name}")
-        AuditEntry.objects.record(Act.PUBLISH, release, by=by, at=at)
+        release = _take_in(channel, found, line, source, at)
     tell(channel.name)
+    return release
+
+
+def rehearse(releases: Iterable[tuple[Mirrored, dict[str, Any]]], *, at: datetime) -> None:
+    """Do the same with the rows alone, and take it back: what is told must fit all rules of rows.
+
+    So nothing has been fetched or written for a release that could not be taken in. Raises
+    Refused.
+    """
+    name = ""
+    source = Source(OriginKind.IMPORTED, "")
+    try:
+        with transaction.atomic():
+            for found, line in releases:
+                name = f"{found}: "
+                channel, _ = channel_for(found.channel)
+                _take_in(channel, found, line, source, at)
+            transaction.set_rollback(True)
+    except WRONG as error:
+        raise Refused(f"{name}{error}") from error
+
+
+def _take_in(
+    channel: Channel, found: Mirrored, line: dict[str, Any], source: Source, at: datetime
+) -> Release:
+    head = Head.objects.of(channel.name, found.system)
+    is_latest = head is None or (head.release.sequence or 0) < found.sequence
+    status = ReleaseStatus.DRAFT if is_latest else ReleaseStatus.PUBLISHED
+    release = add_whole(channel, found, _of_elsewhere(line, at), status)
+    Origin.objects.create(
+        release=release,
+        kind=source.kind,
+        source=source.name,
+        signer=source.signer,
+        taken_at=at,
+    )
+    if is_latest:
+        release.publish(at=at, first_at=release.published_at)
+    by = Actor(f"{source.kind} from {source.name}")
+    AuditEntry.objects.record(Act.PUBLISH, release, by=by, at=at)
     return release
 
 

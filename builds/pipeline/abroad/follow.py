@@ -30,7 +30,7 @@ from builds.pipeline.heartbeat import Heartbeat
 from builds.pipeline.mirrored import Refused, parsed
 from builds.pipeline.published import withdraw
 from builds.pipeline.signed import check_signers
-from builds.pipeline.taken import WRONG, Outcome, Source, channel_for, refusal, take_in
+from builds.pipeline.taken import WRONG, Outcome, Source, channel_for, refusal, rehearse, take_in
 from builds.points import point
 from builds.storage import release_key
 
@@ -204,6 +204,7 @@ def _take(lead: Lead, system: System, line: dict[str, Any]) -> str:
         raise Refused(f"its manifest says number {found.sequence}, not {line['sequence']}")
     papers = fetch_papers(lead.site, found)
     signer = verify(found, papers, lead.row.allowed_signers)
+    rehearse([(found, line)], at=lead.at)
     bring(lead.site, found, _progress(lead, str(found), found.size))
     store_papers(found, papers)
     point("follow: files stored")

@@ -23,7 +23,7 @@ from builds.pipeline.abroad.pack import Hashed, Told
 from builds.pipeline.abroad.site import MOST_PAPER
 from builds.pipeline.mirrored import Mirrored, Refused, parsed
 from builds.pipeline.scrub import Expected
-from builds.pipeline.taken import WRONG, Outcome, Source, channel_for, take_in
+from builds.pipeline.taken import WRONG, Outcome, Source, channel_for, rehearse, take_in
 from builds.points import point
 from builds.storage import AlreadyStored, artifacts
 
@@ -59,6 +59,7 @@ def unpack(
     with path.open("rb") as tar:
         carried = _carried(tar, allowed_signers)
         new = [each for each in carried if not _is_known(each.found)]
+        rehearse(((each.found, each.line) for each in new), at=at)
         for each in new:
             _verify_files(tar, each, told)
         for each in carried:

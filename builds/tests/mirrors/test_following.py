@@ -205,6 +205,9 @@ WRONG: dict[str, Callable[[Tree], object]] = {
     "a manifest of another number": lambda tree: change(
         tree, f"{FOLDER}/{MANIFEST}", lambda record: record.update(sequence=9)
     ),
+    "a manifest that rows can't hold": lambda tree: change(
+        tree, f"{FOLDER}/{MANIFEST}", lambda record: record.update(revision="no revision")
+    ),
     "a version that leaves the folder": lambda tree: change(
         tree, LATEST, lambda record: record.update(version="../../x", sequence=2)
     ),
