@@ -89,7 +89,8 @@ class Command(BaseCommand):
         except pipeline.Busy as error:
             raise CommandError(str(error)) from None
         if refused:
-            raise CommandError(f"{refused} refused")
+            again = "; the portal's worker tries again" if row.is_active else ""
+            raise CommandError(f"{refused} refused{again}")
         self.stdout.write(f"{row} was read: nothing else is new")
 
     def _stop(self, url: str) -> None:
@@ -107,6 +108,8 @@ class Command(BaseCommand):
             self.stdout.write(f"{row}: {how}, {keys}, last read well: {heard}")
             for line in row.error.splitlines():
                 self.stdout.write(f"  {line}")
+        if not Followed.objects.exists():
+            self.stdout.write("nothing is followed")
 
 
 def _refuse_other_signers(known: Followed | None, signers: str, *, may_replace: bool) -> None:

@@ -120,7 +120,8 @@ def _follow(
         except MISSED as error:
             yield refusal(f"channel {name}", error)
     if not heard and not row.channels:
-        yield Outcome("refused", f"{row}: none of the channels that this portal knows was read")
+        known = "none of the channels that this portal knows was read there"
+        yield Outcome("refused", f"{row}: {known}; --channel names others")
 
 
 def _follow_channel(lead: Lead) -> Iterator[Outcome]:
