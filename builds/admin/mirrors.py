@@ -15,7 +15,15 @@ class HeadInline(admin.TabularInline[MirrorHead, Mirror]):
 
     model = MirrorHead
     fields = ["channel", "system", "version", "behind", "behind_since", "note", "checked_at"]
-    readonly_fields = fields
+    readonly_fields = [
+        "channel",
+        "system",
+        "version",
+        "behind",
+        "behind_since",
+        "note",
+        "checked_at",
+    ]
     extra = 0
     can_delete = False
 
