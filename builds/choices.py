@@ -138,7 +138,7 @@ class Urgency(models.IntegerChoices):
         return {Trigger.ADMIN: cls.ADMIN, Trigger.SCHEDULE: cls.SCHEDULE}.get(trigger, cls.API)
 
 
-class OriginKind(models.TextChoices):
+class TransferKind(models.TextChoices):
     """How a release came here that was made elsewhere."""
 
     FOLLOWED = "followed", _("followed")

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from builds.admin.read_only import ReadOnlyAdmin
-from builds.models import Followed, Mirror, MirrorHead, Origin
+from builds.models import Followed, Mirror, MirrorHead, Transfer
 
 
 class HeadInline(admin.TabularInline[MirrorHead, Mirror]):
@@ -69,8 +69,8 @@ class FollowedAdmin(admin.ModelAdmin[Followed]):
         return False
 
 
-@admin.register(Origin)
-class OriginAdmin(ReadOnlyAdmin[Origin]):
+@admin.register(Transfer)
+class TransferAdmin(ReadOnlyAdmin[Transfer]):
     """Where releases came from, to read."""
 
     list_display = ["release", "kind", "source", "signer", "taken_at"]

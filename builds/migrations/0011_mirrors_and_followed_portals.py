@@ -312,7 +312,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="Origin",
+            name="Transfer",
             fields=[
                 (
                     "id",
@@ -345,7 +345,7 @@ class Migration(migrations.Migration):
                     "release",
                     models.OneToOneField(
                         on_delete=django.db.models.deletion.CASCADE,
-                        related_name="origin",
+                        related_name="transfer",
                         to="builds.release",
                     ),
                 ),
@@ -354,7 +354,7 @@ class Migration(migrations.Migration):
                 "constraints": [
                     models.CheckConstraint(
                         condition=models.Q(("kind__in", ["followed", "imported"])),
-                        name="origin_kind_is_known",
+                        name="transfer_kind_is_known",
                     )
                 ],
             },

@@ -16,9 +16,9 @@ from builds.models.lease import Leased, LeaseLost
 from builds.models.log import LogArchive, LogChunk, Packed, Piece, lines_of
 from builds.models.mirror import Mirror, MirrorCopy, MirrorHead
 from builds.models.notice import Event
-from builds.models.origin import Origin
 from builds.models.release import NotAllowed, Release
 from builds.models.subscription import Subscription
+from builds.models.transfer import Transfer
 from builds.models.worker import Worker
 
 __all__ = [
@@ -51,13 +51,13 @@ __all__ = [
     "MirrorCopy",
     "MirrorHead",
     "NotAllowed",
-    "Origin",
     "Packed",
     "Piece",
     "Release",
     "Subject",
     "Subscription",
     "Target",
+    "Transfer",
     "Worker",
     "acts_of",
     "give_standing",

@@ -84,7 +84,7 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
 
     def with_progress(self) -> ReleaseQuerySet:
         """With channel, builds and checks, in a fixed number of queries."""
-        return self.select_related("channel", "origin").prefetch_related("builds", "checks")
+        return self.select_related("channel", "transfer").prefetch_related("builds", "checks")
 
     def with_files(self) -> ReleaseQuerySet:
         """With channel, artifacts, builds and checks, in a fixed number of queries."""
@@ -114,11 +114,11 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
     def made_here(self) -> ReleaseQuerySet:
         """Those that this portal built, or builds, and gave or may give their number."""
         numbered = Q(sequence__isnull=False) | Q(status=ReleaseStatus.DRAFT)
-        return self.filter(numbered, origin=None)
+        return self.filter(numbered, transfer=None)
 
     def taken_from(self, source: str) -> ReleaseQuerySet:
         """The published ones that came here from this source, with their channel."""
-        return self.published().filter(origin__source=source).select_related("channel")
+        return self.published().filter(transfer__source=source).select_related("channel")
 
     def known_to_outside(self) -> ReleaseQuerySet:
         """Those that were published once: their names were given out."""

@@ -145,7 +145,7 @@ def history_record(channel: str) -> bytes | None:
     stays withdrawn, and no version or number is given twice.
     """
     releases = Release.objects.known_to_outside().filter(channel__name=channel)
-    found = releases.select_related("origin").order_by("system", "sequence")
+    found = releases.select_related("transfer").order_by("system", "sequence")
     found = found.prefetch_related("checks", "artifacts")
     records = [_history_line(release) for release in found]
     if not records:
@@ -295,17 +295,17 @@ def _history_line(release: Release) -> dict[str, Any]:
         ],
         "least_memory_mib": least_memory(release),
         **{name: _exact(getattr(release, name)) for name in HISTORY_TIMES},
-        **_origin_record(release),
+        **_transfer_record(release),
     }
 
 
-def _origin_record(release: Release) -> dict[str, Any]:
+def _transfer_record(release: Release) -> dict[str, Any]:
     """Where it came from, of a release that was made elsewhere."""
-    origin = getattr(release, "origin", None)
-    if origin is None:
+    transfer = getattr(release, "transfer", None)
+    if transfer is None:
         return {}
-    told = {name: getattr(origin, name) for name in ("kind", "source", "signer")}
-    return {"origin": told | {"taken_at": _exact(origin.taken_at)}}
+    told = {name: getattr(transfer, name) for name in ("kind", "source", "signer")}
+    return {"transfer": told | {"taken_at": _exact(transfer.taken_at)}}
 
 
 def _public_ref(ref: str) -> str:

@@ -10,8 +10,27 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import Error, transaction
 
-from builds.choices import Act, BuildStatus, OriginKind, ReleaseStatus, Role, Stage, System, Variant
-from builds.models import Actor, Artifact, AuditEntry, Build, Channel, Check, Head, Origin, Release
+from builds.choices import (
+    Act,
+    BuildStatus,
+    ReleaseStatus,
+    Role,
+    Stage,
+    System,
+    TransferKind,
+    Variant,
+)
+from builds.models import (
+    Actor,
+    Artifact,
+    AuditEntry,
+    Build,
+    Channel,
+    Check,
+    Head,
+    Release,
+    Transfer,
+)
 from builds.pipeline.documents import HISTORY_TIMES
 from builds.pipeline.mirrored import Mirrored, Refused, time_of
 from builds.pipeline.publish import tell
@@ -71,7 +90,7 @@ def add_whole(
 class Source:
     """Where releases are taken from: a URL or a file's name, and what was verified by whom."""
 
-    kind: OriginKind
+    kind: TransferKind
     name: str
     signer: str = ""
 
@@ -96,7 +115,7 @@ def rehearse(releases: Iterable[tuple[Mirrored, dict[str, Any]]], *, at: datetim
     Refused.
     """
     name = ""
-    source = Source(OriginKind.IMPORTED, "")
+    source = Source(TransferKind.IMPORTED, "")
     try:
         with transaction.atomic():
             for found, line in releases:
@@ -115,7 +134,7 @@ def _take_in(
     is_latest = head is None or (head.release.sequence or 0) < found.sequence
     status = ReleaseStatus.DRAFT if is_latest else ReleaseStatus.PUBLISHED
     release = add_whole(channel, found, _of_elsewhere(line, at), status)
-    Origin.objects.create(
+    Transfer.objects.create(
         release=release,
         kind=source.kind,
         source=source.name,
@@ -216,11 +235,11 @@ def _add_later(release: Release, line: dict[str, Any]) -> None:
         Check.objects.update_or_create(release=release, name=found.pop("name"), defaults=found)
     for name, memory in line.get("least_memory_mib", {}).items():
         release.artifacts.filter(name=name).update(least_memory=memory)
-    origin = line.get("origin")
-    if origin is not None:
-        told = {name: origin[name] for name in ("kind", "source", "signer")}
-        taken_at = datetime.fromisoformat(origin["taken_at"])
-        Origin.objects.create(release=release, taken_at=taken_at, **told)
+    transfer = line.get("transfer")
+    if transfer is not None:
+        told = {name: transfer[name] for name in ("kind", "source", "signer")}
+        taken_at = datetime.fromisoformat(transfer["taken_at"])
+        Transfer.objects.create(release=release, taken_at=taken_at, **told)
 
 
 def _build(release: Release, told: dict[str, Any]) -> Build:

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from builds.boot.addresses import base_url, immutable_url, paper_url
 from builds.boot.commands import BootCommand, boot_commands
-from builds.models import Artifact, Build, Damage, Mirror, Origin, Release
+from builds.models import Artifact, Build, Damage, Mirror, Release, Transfer
 from builds.pipeline import Line, documents, publication, source_url
 from builds.web import states
 from builds.web.build_page import StageStep, stage_steps
@@ -78,7 +78,7 @@ class ReleasePage:
     damages: tuple[Damage, ...]
     mirrors: tuple[Mirror, ...]
     mirrored: str
-    origin: Origin | None
+    transfer: Transfer | None
 
 
 def release_page(
@@ -116,7 +116,7 @@ def release_page(
         damages=damages,
         mirrors=tuple(Mirror.objects.offering(release, at=at)) if is_readable else (),
         mirrored=release.key(documents.sums_name(release.system)) if is_readable else "",
-        origin=getattr(release, "origin", None),
+        transfer=getattr(release, "transfer", None),
     )
 
 

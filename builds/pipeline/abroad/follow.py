@@ -11,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 
-from builds.choices import OriginKind, ReleaseStatus, System
+from builds.choices import ReleaseStatus, System, TransferKind
 from builds.models import Actor, Channel, Followed, Head, LeaseLost, NotAllowed, Release
 from builds.models.followed import EVERYWHERE
 from builds.outward import NotThere, Unreachable
@@ -209,7 +209,7 @@ def _take(lead: Lead, system: System, line: dict[str, Any]) -> str:
     bring(lead.site, found, _progress(lead, str(found), found.size))
     store_papers(found, papers)
     point("follow: files stored")
-    source = Source(OriginKind.FOLLOWED, lead.row.url, signer)
+    source = Source(TransferKind.FOLLOWED, lead.row.url, signer)
     take_in(lead.channel, found, line, source, at=lead.at)
     return signer
 

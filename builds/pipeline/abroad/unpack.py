@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from builds.choices import OriginKind, ReleaseStatus
+from builds.choices import ReleaseStatus, TransferKind
 from builds.models import Channel, Release
 from builds.pipeline import documents
 from builds.pipeline.abroad.bring import (
@@ -151,7 +151,7 @@ def _take(
         store_papers(found, carried.papers)
         point("import: files stored")
         take_in(
-            channel, found, carried.line, Source(OriginKind.IMPORTED, name, carried.signer), at=at
+            channel, found, carried.line, Source(TransferKind.IMPORTED, name, carried.signer), at=at
         )
     except AlreadyStored as error:
         raise Refused(f"{found}: {error}") from error

@@ -17,7 +17,7 @@ from django.test import Client
 
 from builds import points
 from builds.choices import ReleaseStatus
-from builds.models import Artifact, Channel, Check, Head, Origin, Release
+from builds.models import Artifact, Channel, Check, Head, Release, Transfer
 from builds.storage import artifacts
 from builds.tests.downloads.conftest import stored_release
 from builds.tests.downloads.test_downloads import body
@@ -76,8 +76,8 @@ def test_release_comes_out_as_it_went_in(storage_kind: str, tmp_path: Path, clie
     assert artifacts().read(f"releases/download/demo/latest-{SYSTEM}.json") == latest
     assert Head.objects.get().release.version == "1.0"
     assert not Channel.objects.get().is_active
-    origin = Origin.objects.get()
-    assert (origin.kind, origin.source, origin.signer) == ("imported", "demo.tar", "")
+    transfer = Transfer.objects.get()
+    assert (transfer.kind, transfer.source, transfer.signer) == ("imported", "demo.tar", "")
     assert body(client.get(f"/releases/download/demo/{INITRD}")).startswith(INITRD.encode())
 
 
@@ -195,7 +195,7 @@ def test_signed_release_is_taken_and_its_signature_is_served(
 
     assert f"published: demo 1.0 {SYSTEM}, signed by {keys.who}" in said
     assert "only digests" not in said
-    assert Origin.objects.get().signer == keys.who
+    assert Transfer.objects.get().signer == keys.who
     assert b"SSH SIGNATURE" in body(client.get(f"/{FOLDER}/{SUMS}.sig"))
     assert "/".join((FOLDER, f"{MANIFEST}.sig")) in stored_keys()
 

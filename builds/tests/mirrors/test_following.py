@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from builds import pipeline
 from builds.choices import ReleaseStatus
-from builds.models import Channel, Check, Event, Followed, Head, Origin, Release
+from builds.models import Channel, Check, Event, Followed, Head, Release, Transfer
 from builds.storage import artifacts
 from builds.tests.downloads.conftest import stored_release
 from builds.tests.downloads.test_downloads import body
@@ -141,7 +141,7 @@ def test_new_release_moves_the_head_and_a_withdrawal_moves_it_back(first: Tree) 
     publish_there(first, "1.0", "2.0")
     follow(first)
     assert Head.objects.get().release.version == "2.0"
-    assert Origin.objects.count() == 2, "it is known after a restore too"
+    assert Transfer.objects.count() == 2, "it is known after a restore too"
 
     def withdraw(record: dict[str, Any]) -> None:
         record["releases"][1] |= {"status": "withdrawn", "reason": "it eats disks"}
@@ -389,11 +389,11 @@ def test_every_known_channel_is_followed_where_none_is_named(first: Tree) -> Non
     assert Channel.objects.get(name="unknown-there").is_active
 
 
-def test_origin_comes_back_by_a_restore(first: Tree, tmp_path: Path, keys: Keys) -> None:
+def test_transfer_comes_back_by_a_restore(first: Tree, tmp_path: Path, keys: Keys) -> None:
     follow(first)
-    before = Origin.objects.values("kind", "source", "signer", "taken_at").get()
+    before = Transfer.objects.values("kind", "source", "signer", "taken_at").get()
     Head.objects.all().delete(), Release.objects.all().delete(), Channel.objects.all().delete()
 
     list(pipeline.restore(at=timezone.now()))
 
-    assert Origin.objects.values("kind", "source", "signer", "taken_at").get() == before
+    assert Transfer.objects.values("kind", "source", "signer", "taken_at").get() == before

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from builds.choices import MirrorState, OriginKind, Role, System, Variant
+from builds.choices import MirrorState, Role, System, TransferKind, Variant
 from builds.models import (
     Channel,
     Followed,
     Mirror,
     MirrorCopy,
     MirrorHead,
-    Origin,
     Release,
+    Transfer,
 )
 from builds.tests.factories import BuildFactory, ChannelFactory, CheckFactory, ReleaseFactory
 
@@ -66,8 +66,8 @@ def rows_in_every_state(now: datetime) -> dict[str, str]:
     )
     draft = ReleaseFactory(channel=unstable, pinned=True, queue=False)
     _mirrors(published, now)
-    Origin.objects.create(
-        release=late, kind=OriginKind.FOLLOWED, source="https://first.example.org", taken_at=now
+    Transfer.objects.create(
+        release=late, kind=TransferKind.FOLLOWED, source="https://first.example.org", taken_at=now
     )
     builds = {
         "build-running": BuildFactory(release=draft, variant="iso", running=True, log=LOG),

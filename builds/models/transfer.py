@@ -1,19 +1,19 @@
-"""Origins: where a release came from that this portal did not build."""
+"""Transfers: where a release came from that this portal did not build."""
 
 from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
 
-from builds.choices import OriginKind
+from builds.choices import TransferKind
 from builds.models.release import Release
 
 
-class Origin(models.Model):
+class Transfer(models.Model):
     """Where a release was made, and what was verified when it came here."""
 
-    release = models.OneToOneField(Release, on_delete=models.CASCADE, related_name="origin")
-    kind = models.CharField(max_length=10, choices=OriginKind)
+    release = models.OneToOneField(Release, on_delete=models.CASCADE, related_name="transfer")
+    kind = models.CharField(max_length=10, choices=TransferKind)
     source = models.CharField(max_length=1000, help_text="The URL, or the name of the file.")
     signer = models.CharField(
         max_length=200,
@@ -25,7 +25,7 @@ class Origin(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                name="origin_kind_is_known", condition=Q(kind__in=sorted(OriginKind.values))
+                name="transfer_kind_is_known", condition=Q(kind__in=sorted(TransferKind.values))
             ),
         ]
 
