@@ -164,6 +164,23 @@ class Urgency(models.IntegerChoices):
         return {Trigger.ADMIN: cls.ADMIN, Trigger.SCHEDULE: cls.SCHEDULE}.get(trigger, cls.API)
 
 
+class TransferKind(models.TextChoices):
+    """How a release came here that was made elsewhere."""
+
+    FOLLOWED = "followed", _("followed")
+    IMPORTED = "imported", _("imported")
+
+
+class MirrorState(models.TextChoices):
+    """How a mirror stands, after its last check."""
+
+    UNCHECKED = "unchecked", _("not checked yet")
+    FRESH = "fresh", _("up to date")
+    BEHIND = "behind", _("behind")
+    WRONG = "wrong", _("has wrong files")
+    SILENT = "silent", _("does not answer")
+
+
 class Act(models.TextChoices):
     """What is done to the portal's rows by somebody, as the audit trail names it."""
 

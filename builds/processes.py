@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -49,11 +50,12 @@ def _works(words: Sequence[str]) -> bool:
 def start(
     command: Sequence[str],
     *,
+    stdin: int | IO[bytes] = subprocess.DEVNULL,
     stdout: int | IO[bytes] = subprocess.DEVNULL,
     stderr: int | IO[bytes] = subprocess.DEVNULL,
     pass_fds: Collection[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start a program in a session and process group of its own, contained, without input.
+    """Start a program in a session and process group of its own, contained.
 
     The kernel counts the *thread* that calls this as the parent: the program dies when that
     thread ends. Raises FileNotFoundError where the program is not on PATH.
@@ -62,7 +64,7 @@ def start(
         raise FileNotFoundError(command[0])
     return subprocess.Popen(
         [*containment(), *command],
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=stdout,
         stderr=stderr,
         pass_fds=pass_fds,
@@ -118,6 +120,26 @@ def _kill_namespace(process: subprocess.Popen[bytes]) -> None:
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
+
+
+def answer(
+    command: Sequence[str], *, given: IO[bytes] | None = None, within: float = 10.0
+) -> tuple[int, str]:
+    """The exit code of a program that is soon done, and all that it prints.
+
+    Raises FileNotFoundError where the program is not on PATH, TimeoutError where it takes longer.
+    """
+    stdin = subprocess.DEVNULL if given is None else given
+    with tempfile.TemporaryFile() as said:
+        with start(command, stdin=stdin, stdout=said, stderr=said) as process:
+            try:
+                code = process.wait(within)
+            except subprocess.TimeoutExpired:
+                raise TimeoutError(f"{command[0]} took longer than {within:g} s") from None
+            finally:
+                stop(process)
+        said.seek(0)
+        return code, said.read().decode(errors="replace")
 
 
 @contextlib.contextmanager

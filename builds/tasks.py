@@ -188,6 +188,19 @@ def count_downloads() -> None:
     pipeline.take_counts(at=timezone.now())
 
 
+@shared_task(name="check-mirrors")
+def check_mirrors() -> None:
+    """Look at the mirrors whose time has come."""
+    pipeline.check_mirrors(worker=_worker(), at=timezone.now())
+
+
+@shared_task(name="follow")
+def follow() -> None:
+    """Take in what the followed portals have published, and withdraw what they have."""
+    pipeline.follow_all(worker=_worker(), at=timezone.now())
+    tell()
+
+
 @shared_task(name="scrub")
 def scrub() -> None:
     """Hash some of the stored files again."""

@@ -27,6 +27,7 @@ SOCKET_PATH_LIMIT = 100
 NEAR = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7,fe80::/10"
 # What people may be; builds.choices.Standing has the same, which can't be read this early.
 ROLES = ("viewer", "operator", "admin")
+SYSTEMS = ("x86_64-linux", "aarch64-linux")  # as builds.choices.System
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +263,32 @@ class Environment:
         given = self.text(name)
         if given and not re.fullmatch(r"[!-~]{16,}", given):
             raise BadSetting(name, "wants at least 16 characters of ASCII without white space")
+        return given
+
+    def url(self, name: str) -> str:
+        """An http(s) URL without query, its last slash taken off, or "" where it is not set."""
+        given = self.text(name).rstrip("/")
+        parts = urlsplit(given)
+        if given and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.query):
+            raise BadSetting(name, f"wants http://host or https://host/path, not {given!r}")
+        return given
+
+    def words(self, name: str, known: tuple[str, ...] = ()) -> list[str]:
+        """Words separated by commas, each of those that are known, if any are."""
+        words = [word.strip() for word in self.text(name).split(",") if word.strip()]
+        for word in words:
+            if known and word not in known:
+                raise BadSetting(name, f"wants {', '.join(known)}, not {word!r}")
+        return words
+
+    def readable_file(self, name: str) -> str:
+        """The path of a file that can be read, or "" where it is not set."""
+        given = self.text(name)
+        try:
+            if given:
+                Path(given).read_bytes()
+        except OSError as error:
+            raise BadSetting(name, f"{given} can't be read: {error.strerror}") from None
         return given
 
     def networks(

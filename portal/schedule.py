@@ -42,6 +42,16 @@ TICKS: dict[str, dict[str, Any]] = {
         "schedule": timedelta(minutes=1),
         "options": {"expires": 60},
     },
+    "check-mirrors": {
+        "task": "check-mirrors",
+        "schedule": timedelta(minutes=5),
+        "options": {"expires": 300},
+    },
+    "follow": {
+        "task": "follow",
+        "schedule": timedelta(minutes=5),
+        "options": {"expires": 300},
+    },
     "collect": {"task": "collect", "schedule": crontab(hour="4", minute="20")},
     # Each time a few minutes of it, so that nothing waits for it; every file once a week.
     "scrub": {"task": "scrub", "schedule": crontab(minute="40")},

@@ -10,7 +10,7 @@ import django_stubs_ext
 from csp.constants import NONE, SELF
 from whitenoise.compress import Compressor
 
-from portal.env import NEAR, Environment
+from portal.env import NEAR, SYSTEMS, Environment
 from portal.logs import FORMATS, logging_settings
 from portal.nix import nix_options
 from portal.openpgp import openpgp_key_file
@@ -289,8 +289,8 @@ SIGNER_SOCKET, SIGNER_KEYS = env.signer(DATA_DIR)
 SIGNER = {"BACKEND": "builds.signing.SocketSigner", "OPTIONS": {"path": str(SIGNER_SOCKET)}}
 MANIFEST_EXPIRES_DAYS = env.integer("MANIFEST_EXPIRES_DAYS", 400, least=1)
 
-# Telling those outside: e-mail is off where EMAIL_URL is not set; webhooks reach public addresses
-# and these networks only.
+# Telling those outside: e-mail is off where EMAIL_URL is not set; webhooks and looks at
+# mirrors reach public addresses and these networks only.
 
 EMAIL = env.email()
 MAIL_IS_ON = ACCOUNT_EMAIL_NOTIFICATIONS = bool(EMAIL)
@@ -305,6 +305,10 @@ EMAIL_FILE_PATH = EMAIL.get("EMAIL_FILE_PATH")
 EMAIL_TIMEOUT = 15
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.mail_from(PORTAL_URL)
 WEBHOOK_NETWORKS = env.networks("WEBHOOK_NETWORKS")
+MIRROR_NETWORKS = env.networks("MIRROR_NETWORKS")
+# So many bytes of one file of each mirror are hashed a day; a longer file is not hashed there.
+MIRROR_DIGEST_BYTES = env.integer("MIRROR_DIGEST_BYTES", 2 * 2**30)
+MIRROR_PATIENCE_SECONDS = env.integer("MIRROR_PATIENCE_SECONDS", 30, least=1)  # a small file
 STALE_AFTER_DAYS = env.integer("STALE_AFTER_DAYS", 9, least=1)
 
 # Uploads of images that were built elsewhere
@@ -324,6 +328,15 @@ SCRUB_MIB_PER_SECOND = env.integer("SCRUB_MIB_PER_SECOND", 50, least=1)
 # What other programs read: the key, without a passphrase, that signs simplestreams; none, no .sjson
 
 OPENPGP_KEY_FILE = openpgp_key_file(env)
+
+# Following: another portal, or a mirror of one, whose releases are published here too. It is named
+# on this machine, so that it may have any address; what is followed of it is said by the others.
+
+FOLLOW_URL = env.url("FOLLOW_URL")
+FOLLOW_CHANNELS = env.words("FOLLOW_CHANNELS")
+FOLLOW_SYSTEMS = env.words("FOLLOW_SYSTEMS", SYSTEMS)
+FOLLOW_PATIENCE_SECONDS = env.integer("FOLLOW_PATIENCE_SECONDS", 30, least=1)  # a small file
+FOLLOW_ALLOWED_SIGNERS = env.readable_file("FOLLOW_ALLOWED_SIGNERS")
 
 # Watching: each watcher of a live log holds a thread of its web process, of which gunicorn has 256;
 # those past this many in a process are asked to poll.

@@ -1,5 +1,5 @@
-"""Django's admin: channels, hosts and subscriptions are edited; what the portal made is read."""
+"""Django's admin: channels, hosts, mirrors and subscriptions are edited; the rest is read."""
 
-from builds.admin import audit, hosts, notices, people, releases, tokens
+from builds.admin import audit, hosts, mirrors, notices, people, releases, tokens
 
-__all__ = ["audit", "hosts", "notices", "people", "releases", "tokens"]
+__all__ = ["audit", "hosts", "mirrors", "notices", "people", "releases", "tokens"]

@@ -21,8 +21,8 @@ from urllib.parse import urljoin
 
 from builds.builders.base import BadProduct, BuilderUnavailable, EvaluationFailed, OutOfSpace
 from builds.builders.watched import Watch
-from builds.webhook.addresses import Address, Network, Place, Refused, check_url, resolve
-from builds.webhook.post import connect, dressed
+from builds.outward.addresses import Address, Network, Place, Refused, check_url, resolve
+from builds.outward.connection import connect, dressed
 
 BLOCK = 256 * 1024
 JSON_LIMIT = 64 * 1024 * 1024

@@ -41,7 +41,7 @@ from builds.builders.hydra_answers import (
 from builds.builders.names import Meant, artifact_name
 from builds.builders.watched import Watch
 from builds.choices import Role, Stage
-from builds.webhook.addresses import Network
+from builds.outward import Network
 
 KEPT_FOR = 2 * 24 * 3600.0  # seconds: what is left of a download that nobody went on with
 _IN_THE_MAKING, _DONE = "part-", "done-"

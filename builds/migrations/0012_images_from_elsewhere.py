@@ -9,7 +9,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("builds", "0010_boot_hosts"),
+        ("builds", "0011_mirrors_and_followed_portals"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -12,11 +12,13 @@ from builds.models.check import Check
 from builds.models.damage import Damage
 from builds.models.delivery import Attempt, Delivery
 from builds.models.download import CountedBatch, CountedLog, DownloadCount, monday
+from builds.models.followed import Followed
 from builds.models.head import Head
 from builds.models.head_move import HeadMove
 from builds.models.host import Host
 from builds.models.lease import Leased, LeaseLost
 from builds.models.log import LogArchive, LogChunk, Packed, Piece, lines_of
+from builds.models.mirror import Mirror, MirrorCopy, MirrorHead
 from builds.models.notice import Event
 from builds.models.pieces import Pieces, piece_length
 from builds.models.release import NotAllowed, Release
@@ -25,6 +27,7 @@ from builds.models.subscription import Subscription
 from builds.models.token import Token
 from builds.models.token_text import NoToken, holds_token
 from builds.models.totals import Totals
+from builds.models.transfer import Transfer
 from builds.models.worker import Worker
 
 __all__ = [
@@ -51,6 +54,7 @@ __all__ = [
     "Delivery",
     "DownloadCount",
     "Event",
+    "Followed",
     "Head",
     "HeadMove",
     "Host",
@@ -58,6 +62,9 @@ __all__ = [
     "Leased",
     "LogArchive",
     "LogChunk",
+    "Mirror",
+    "MirrorCopy",
+    "MirrorHead",
     "NoToken",
     "NotAllowed",
     "OtherRequest",
@@ -72,6 +79,7 @@ __all__ = [
     "Target",
     "Token",
     "Totals",
+    "Transfer",
     "Worker",
     "acts_of",
     "give_standing",

@@ -22,8 +22,9 @@ ACTS: dict[Standing, tuple[Act, ...]] = {
     Standing.OPERATOR: (Act.TRIGGER, Act.CANCEL, Act.RETRY, Act.KEEP, Act.STOP_KEEPING),
     Standing.ADMIN: (Act.PUBLISH, Act.WITHDRAW, Act.ROLL_BACK),
 }
-_EDITED = ("channel", "target", "subscription", "host")
+_EDITED = ("channel", "target", "subscription", "host", "mirror")
 _EDITS = {f"{verb}_{model}" for verb in ("add", "change", "delete") for model in _EDITED}
+_EDITS |= {"change_followed", "delete_followed"}  # which portal is followed is said on its machine
 _TOKENS = {"revoke_token"}
 _PEOPLE = ("add_user", "change_user", "view_user", "view_group")
 

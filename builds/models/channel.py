@@ -174,6 +174,12 @@ class Channel(models.Model):
         """The page of this channel's history."""
         return reverse("channel-detail", args=[self.name])
 
+    def stop_building(self) -> bool:
+        """Build nothing of it any more when its slot comes; false where that was so."""
+        stopped = Channel.objects.active().filter(pk=self.pk).update(is_active=False)
+        self.is_active = False
+        return bool(stopped)
+
     def systems(self) -> list[System]:
         """The systems that it is built for, in the order of System."""
         present = set(self.targets.values_list("system", flat=True))

@@ -26,7 +26,7 @@ class HeadQuerySet(models.QuerySet["Head"]):
     def of(self, channel: str, system: str) -> Head | None:
         """The head of one channel on one system, with its release and channel."""
         return (
-            self.select_related("release", "release__channel")
+            self.select_related("release", "release__channel", "release__transfer")
             .filter(channel__name=channel, system=system)
             .first()
         )

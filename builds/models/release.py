@@ -143,18 +143,19 @@ class Release(Planned, Retained):
 
     # State changes. Each takes the row by a condition, so that doing it twice does it once.
 
-    def publish(self, *, at: datetime) -> bool:
+    def publish(self, *, at: datetime, first_at: datetime | None = None) -> bool:
         """Make this release the latest of its channel and system; false where it was before.
 
         One transaction: either it is published and the head names it, or nothing has changed.
+        `first_at` is when another portal published it, of one that was made there.
         """
         with transaction.atomic():
             changed = self._change(
                 Q(status=ReleaseStatus.DRAFT, fence=self.fence),
                 status=ReleaseStatus.PUBLISHED,
                 reason="",
-                published_at=at,
-                finished_at=at,
+                published_at=first_at or at,
+                finished_at=first_at or at,
             )
             point("publish: status set")
             if changed:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from django.apps import apps
 from django.db import models
-from django.db.models import Max, Prefetch, Q
+from django.db.models import F, Max, OuterRef, Prefetch, Q, Subquery
 from django.db.models.functions import Coalesce, Now, RowNumber
 
 from builds.choices import ReleaseStatus
@@ -21,6 +21,7 @@ from builds.models.load import Load
 from builds.models.retained import leaving
 
 if TYPE_CHECKING:
+    from builds.models.mirror import Mirror
     from builds.models.release import Release
 
 IS_LATEST = "is_latest"
@@ -117,10 +118,8 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
 
         With `or_since` also those that came to an end, or were published, at this time or later.
         """
-        order = [models.F("finished_at").desc(), models.F("pk").desc()]
-        place = models.Window(
-            RowNumber(), partition_by=[models.F("channel"), models.F("system")], order_by=order
-        )
+        order = [F("finished_at").desc(), F("pk").desc()]
+        place = models.Window(RowNumber(), partition_by=[F("channel"), F("system")], order_by=order)
         wanted = Q(place=1)
         if or_since is not None:
             wanted |= Q(finished_at__gte=or_since) | Q(published_at__gte=or_since)
@@ -129,7 +128,7 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
 
     def with_progress(self) -> ReleaseQuerySet:
         """With channel, builds and checks, in a fixed number of queries."""
-        return self.select_related("channel").prefetch_related("builds", "checks")
+        return self.select_related("channel", "transfer").prefetch_related("builds", "checks")
 
     def with_files(self) -> ReleaseQuerySet:
         """With channel, artifacts, builds and checks, in a fixed number of queries."""
@@ -148,7 +147,7 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
 
     def newest_of_each_system(self, most: int) -> ReleaseQuerySet:
         """The newest ones of each system, of releases of one channel."""
-        order = [models.F("created_at").desc(), models.F("pk").desc()]
+        order = [F("created_at").desc(), F("pk").desc()]
         place = models.Window(RowNumber(), partition_by="system", order_by=order)
         return self.alias(place=place).filter(place__lte=most)
 
@@ -177,6 +176,15 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
         channels = {channel for channel, _ in folders}
         versions = {version for _, version in folders}
         return self.filter(channel__name__in=channels, version__in=versions)
+
+    def made_here(self) -> ReleaseQuerySet:
+        """Those that this portal built, or builds, and gave or may give their number."""
+        numbered = Q(sequence__isnull=False) | Q(status=ReleaseStatus.DRAFT)
+        return self.filter(numbered, transfer=None)
+
+    def taken_from(self, source: str) -> ReleaseQuerySet:
+        """The published ones that came here from this source, with their channel."""
+        return self.published().filter(transfer__source=source).select_related("channel")
 
     def known_to_outside(self) -> ReleaseQuerySet:
         """Those that were published once: their names were given out."""
@@ -213,11 +221,25 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
         found = self.of(channel, system).known_to_outside().filter(published_at__gte=at)
         return {release.pk: release for release in found.order_by("-published_at", "-pk")[:most]}
 
+    def to_look_at(self, mirror: Mirror, older: int) -> list[Release]:
+        """What is looked at on a mirror: the latest ones, those found wrong there, a few others.
+
+        The others are those that were looked at longest ago, the newest first.
+        """
+        there = mirror.copies.all()
+        published = self.published().with_files()
+        wrong = there.filter(is_right=False).values("release")
+        first = published.filter(Q(heads__isnull=False) | Q(pk__in=wrong)).distinct()
+        seen = Subquery(there.filter(release=OuterRef("pk")).values("checked_at")[:1])
+        others = published.filter(heads=None).exclude(pk__in=wrong).annotate(seen_at=seen)
+        by_turn = others.order_by(F("seen_at").asc(nulls_first=True), "-published_at", "-pk")
+        return [*first, *by_turn[:older]]
+
     def to_scrub(self, before: datetime | None) -> ReleaseQuerySet:
         """The published ones, those first that were hashed longest ago; none hashed since."""
         unread = Q() if before is None else Q(scrubbed_at=None) | Q(scrubbed_at__lte=before)
         found = self.published().filter(unread).select_related("channel")
-        return found.order_by(models.F("scrubbed_at").asc(nulls_first=True), "pk")
+        return found.order_by(F("scrubbed_at").asc(nulls_first=True), "pk")
 
     def for_lists(self) -> ReleaseQuerySet:
         """With channel, whether it IS_LATEST, and the TOTAL_SIZE of its artifacts in bytes."""

@@ -1,5 +1,14 @@
 """The way of a release: plan, build, store, check, publish."""
 
+from builds.pipeline.abroad import (
+    Busy,
+    check_mirror,
+    check_mirrors,
+    follow,
+    follow_all,
+    pack,
+    unpack,
+)
 from builds.pipeline.adopt import Adoption, adopt
 from builds.pipeline.advance import Step, advance, note_sent
 from builds.pipeline.archive import archive_log, archive_logs
@@ -71,6 +80,7 @@ from builds.pipeline.workers import Presence
 
 __all__ = [
     "Adoption",
+    "Busy",
     "Declaration",
     "Declared",
     "Line",
@@ -94,6 +104,8 @@ __all__ = [
     "builder_for",
     "cancel",
     "check",
+    "check_mirror",
+    "check_mirrors",
     "collect",
     "compare_url",
     "count_ended",
@@ -102,6 +114,8 @@ __all__ = [
     "find_stale",
     "finish",
     "first_reds",
+    "follow",
+    "follow_all",
     "forget",
     "hash_pieces",
     "head_without",
@@ -113,6 +127,7 @@ __all__ = [
     "note_sent",
     "notify",
     "orphans",
+    "pack",
     "pin",
     "publication",
     "publish",
@@ -144,6 +159,7 @@ __all__ = [
     "take_in",
     "trigger",
     "trigger_due",
+    "unpack",
     "withdraw",
     "write_keys",
     "write_moving",

@@ -180,7 +180,8 @@ def history_record(channel: str) -> bytes | None:
     stays withdrawn, and no version or number is given twice.
     """
     releases = Release.objects.known_to_outside().filter(channel__name=channel)
-    found = releases.order_by("system", "sequence").prefetch_related("checks", "artifacts")
+    found = releases.select_related("transfer").order_by("system", "sequence")
+    found = found.prefetch_related("checks", "artifacts")
     records = [_history_line(release) for release in found]
     if not records:
         return None
@@ -349,7 +350,17 @@ def _history_line(release: Release) -> dict[str, Any]:
         ],
         "least_memory_mib": least_memory(release),
         **{name: _exact(getattr(release, name)) for name in HISTORY_TIMES},
+        **_transfer_record(release),
     }
+
+
+def _transfer_record(release: Release) -> dict[str, Any]:
+    """Where it came from, of a release that was made elsewhere."""
+    transfer = getattr(release, "transfer", None)
+    if transfer is None:
+        return {}
+    told = {name: getattr(transfer, name) for name in ("kind", "source", "signer")}
+    return {"transfer": told | {"taken_at": _exact(transfer.taken_at)}}
 
 
 def public_ref(ref: str) -> str:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from builds.choices import ReleaseStatus, System
+from builds.choices import ReleaseStatus, Role, System, Variant
+from builds.models.artifact import DIGEST
 from builds.pipeline import documents
 from builds.pipeline.scrub import Expected, difference
 from builds.signing import BadSignature, KeySet, ReleaseKey
 from builds.storage import ROOT, artifacts, channel_key, release_key
+
+_PAPERS = frozenset().union(*map(documents.paper_names, System))
 
 
 class Refused(Exception):
@@ -30,6 +34,25 @@ class Mirrored:
     data: bytes
     manifest: dict[str, Any]
 
+    def __str__(self) -> str:
+        return f"{self.channel} {self.version} {self.system}"
+
+    @property
+    def sequence(self) -> int:
+        """Its number among those of its channel and system."""
+        return int(self.manifest["sequence"])
+
+    @property
+    def files(self) -> list[Expected]:
+        """Its artifacts as they should be."""
+        told = self.manifest["artifacts"]
+        return [Expected(each["name"], each["sha256"], each["size"]) for each in told]
+
+    @property
+    def size(self) -> int:
+        """The bytes of all its artifacts together."""
+        return sum(file.size or 0 for file in self.files)
+
     def key(self, name: str) -> str:
         """Where a file of it lies; raises ValueError for what can't be a name."""
         return release_key(self.channel, self.version, name)
@@ -37,10 +60,7 @@ class Mirrored:
     @property
     def sums(self) -> bytes:
         """Its sums file as the manifest has it."""
-        lines = (
-            documents.Line(each["sha256"], each["name"]) for each in self.manifest["artifacts"]
-        )
-        return documents.sums(lines)
+        return documents.sums(documents.Line(file.sha256, file.name) for file in self.files)
 
     @property
     def papers(self) -> dict[str, str]:
@@ -138,8 +158,7 @@ def check_files(release: Mirrored) -> None:
     sums = artifacts().read(release.key(documents.sums_name(release.system)))
     if sums != release.sums:
         raise Refused("its sums file and its manifest do not agree")
-    for each in release.manifest["artifacts"]:
-        file = Expected(each["name"], each["sha256"], each["size"])
+    for file in release.files:
         wrong = difference(release.key(file.name), file, lambda _size: None)
         if wrong:
             raise Refused(f"{file.name}: {wrong}")
@@ -163,9 +182,12 @@ def time_of(text: str | None) -> datetime | None:
     return at
 
 
-def _read(key: str, modified_at: datetime) -> Mirrored:
+def parsed(key: str, data: bytes, modified_at: datetime) -> Mirrored:
+    """The release that the manifest under a key tells of.
+
+    Raises Refused, ValueError, KeyError, TypeError or AttributeError where it can't be one.
+    """
     channel, version, name = key.removeprefix(f"{ROOT}/").split("/")
-    data = artifacts().read(key) or b""
     manifest = json.loads(data)
     system = System(manifest["system"])
     if manifest["format"] != documents.MANIFEST_FORMAT:
@@ -173,10 +195,31 @@ def _read(key: str, modified_at: datetime) -> Mirrored:
     said = (manifest["channel"], manifest["version"], documents.manifest_name(system))
     if said != (channel, version, name):
         raise Refused("it is the manifest of another release")
-    int(manifest["sequence"])
-    for each in manifest["artifacts"]:
-        release_key(channel, version, each["name"])
+    if not _is_count(manifest["sequence"]):
+        raise Refused(f"its sequence can't be {manifest['sequence']!r}")
+    _check_artifacts(channel, version, manifest["artifacts"])
     return Mirrored(channel, version, system, modified_at, data, manifest)
+
+
+def _read(key: str, modified_at: datetime) -> Mirrored:
+    return parsed(key, artifacts().read(key) or b"", modified_at)
+
+
+def _check_artifacts(channel: str, version: str, told: list[dict[str, Any]]) -> None:
+    names = [each["name"] for each in told]
+    if len(set(names)) != len(names) or _PAPERS & set(names):
+        raise Refused("it names a file twice")
+    for each in told:
+        release_key(channel, version, each["name"])
+        Variant(each["variant"]), Role(each["role"])
+        if re.fullmatch(DIGEST, each["sha256"]) is None:
+            raise Refused(f"the digest of {each['name']} can't be {each['sha256']!r}")
+        if not _is_count(each["size"]):
+            raise Refused(f"the size of {each['name']} can't be {each['size']!r}")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def _moving(channel: str, name: str) -> dict[str, Any]:

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.core.exceptions import ValidationError
-from django.db import Error, transaction
+from django.db import transaction
 
-from builds.choices import BuildStatus, Origin, ReleaseStatus, Role, Stage, System, Variant
-from builds.models import Artifact, Build, Channel, Check, Head, HeadMove, Release
-from builds.pipeline.documents import HISTORY_TIMES
+from builds.choices import ReleaseStatus, System
+from builds.models import Channel, Head, HeadMove, Release
 from builds.pipeline.mirrored import (
     Mirrored,
     Refused,
@@ -32,34 +29,19 @@ from builds.pipeline.mirrored import (
 )
 from builds.pipeline.publish import write_moving
 from builds.pipeline.signatures import known_keys
+from builds.pipeline.taken import (
+    WRONG,
+    Outcome,
+    add,
+    add_whole,
+    bare_channel,
+    line_fields,
+    origin_fields,
+)
 
 logger = logging.getLogger(__name__)
 
-WRONG = (Refused, OSError, ValueError, KeyError, TypeError, ValidationError, Error)
-BUILD_FIELDS = (
-    "variant", "attribute", "attempt", "derivation", "store_path", "closure_size",
-    "kernel_version", "kernel_params", "sandboxed", "builder_version", "stage_seconds",
-)  # fmt: skip
-CHECK_FIELDS = ("name", "verdict", "reason", "seconds", "accelerator")
-ARTIFACT_FIELDS = ("name", "variant", "role", "size", "sha256")
-
 History = dict[tuple[str, str], dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of one thing: restored, known, or refused; the text names it and says why."""
-
-    word: str
-    text: str
-
-    @property
-    def is_refused(self) -> bool:
-        """Whether something could not be restored."""
-        return self.word == "refused"
-
-    def __str__(self) -> str:
-        return f"{self.word}: {self.text}"
 
 
 def restore(*, at: datetime, unsigned: bool = False) -> Iterator[Outcome]:
@@ -92,7 +74,7 @@ def _outcomes(shelf: Shelf, at: datetime, trust: Trust) -> Iterator[Outcome]:
     history = shelf.history()
     channel = Channel.objects.filter(name=shelf.channel).first()
     if channel is None:
-        channel = _bare_channel(shelf.channel)
+        channel = bare_channel(shelf.channel)
         yield Outcome("restored", f"channel {channel}: by its name only, and not active")
     came = set()
     for found in read(shelf):
@@ -108,13 +90,6 @@ def _outcomes(shelf: Shelf, at: datetime, trust: Trust) -> Iterator[Outcome]:
     for system in System:
         said = shelf.latest(system).get("version")
         yield from _restore_head(channel, system, said, at, is_new=(system, said) in came)
-
-
-def _bare_channel(name: str) -> Channel:
-    channel = Channel(name=name, title=name, is_active=False)
-    channel.clean_fields(exclude=["flake"])
-    channel.save()
-    return channel
 
 
 def _told_by_latest(shelf: Shelf, found: Mirrored) -> dict[str, Any] | None:
@@ -137,10 +112,7 @@ def _restored(
         if status == ReleaseStatus.PUBLISHED:
             check_files(found)
         with transaction.atomic():
-            fields = _told(found, line) | {"signed_by": signed_by}
-            release = _release(channel, found.system, status, fields)
-            _add_builds(release, found)
-            _add_later(release, line or {})
+            release = add_whole(channel, found, line, status, signed_by=signed_by)
     except WRONG as error:
         return Outcome("refused", f"{name}: {error}")
     return Outcome("restored", f"{name}, {release.get_status_display()}")
@@ -157,95 +129,12 @@ def _recorded(channel: Channel, line: dict[str, Any]) -> Outcome:
             raise Refused("its manifest is missing")
         fields = {name: line[name] for name in ("version", "sequence", "revision", "trigger")}
         removed_at = time_of(line["expired_at"] or line["finished_at"])
-        fields |= _line_fields(line) | _origin(line) | {"files_removed_at": removed_at}
+        fields |= line_fields(line) | origin_fields(line) | {"files_removed_at": removed_at}
         with transaction.atomic():
-            release = _release(channel, System(line["system"]), status, fields)
+            release = add(channel, System(line["system"]), status, fields)
     except WRONG as error:
         return Outcome("refused", f"{name}: {error}")
     return Outcome("restored", f"{name}, {release.get_status_display()}, without its files")
-
-
-def _release(
-    channel: Channel, system: System, status: ReleaseStatus, fields: dict[str, Any]
-) -> Release:
-    begun_at = fields.pop("created_at", None) or fields["published_at"]
-    release = Release(channel=channel, system=system, status=status, **fields)
-    release.clean_fields(exclude=["status"])
-    release.save()
-    Release.objects.filter(pk=release.pk).update(created_at=begun_at)
-    return release
-
-
-def _told(found: Mirrored, line: dict[str, Any] | None) -> dict[str, Any]:
-    """The fields of a release, from its manifest and from what became of it."""
-    manifest = found.manifest
-    fields = {
-        name: manifest[name]
-        for name in (
-            "version", "sequence", "revision", "nar_hash", "flake", "overrides",
-            "image_version", "trigger", "forced",
-        )
-    }  # fmt: skip
-    fields |= _origin(manifest)
-    fields["pinned_at"] = time_of(manifest["created_at"])
-    fields["created_at"] = time_of(manifest["begun_at"])
-    fields["papers"] = found.papers
-    fields |= _line_fields(line or {})
-    fields["published_at"] = fields["published_at"] or found.modified_at
-    fields["finished_at"] = fields["finished_at"] or fields["published_at"]
-    return fields
-
-
-def _origin(record: dict[str, Any]) -> dict[str, Any]:
-    """Where it was made; what says nothing of that was built here."""
-    told = record.get("origin", {"kind": Origin.BUILT, "source": ""})
-    return {"origin": Origin(told["kind"]), "source": str(told["source"])}
-
-
-def _line_fields(line: dict[str, Any]) -> dict[str, Any]:
-    times = {name: time_of(line.get(name)) for name in HISTORY_TIMES}
-    return {
-        **times,
-        "reason": line.get("reason") or "",
-        "kept_reason": line.get("kept") or "",
-    }
-
-
-def _add_builds(release: Release, found: Mirrored) -> None:
-    builds = {each["variant"]: _build(release, each) for each in found.manifest["builds"]}
-    for each in found.manifest["artifacts"]:
-        variant = Variant.NETBOOT if each["role"] == Role.IPXE else each["variant"]
-        fields = {name: each[name] for name in ARTIFACT_FIELDS}
-        Artifact.objects.create(release=release, build=builds.get(variant), **fields)
-    for each in found.manifest["checks"]:
-        Check.objects.create(release=release, **{name: each[name] for name in CHECK_FIELDS})
-
-
-def _add_later(release: Release, line: dict[str, Any]) -> None:
-    """What the manifest leaves out, or can't tell; records of an older portal say nothing of it."""
-    for each in line.get("checks", []):
-        found = {name: each[name] for name in CHECK_FIELDS} | {
-            "gates": each["gates"],
-            "memory": each["memory_mib"],
-            "picture": each["picture"],
-        }
-        Check.objects.update_or_create(release=release, name=found.pop("name"), defaults=found)
-    for name, memory in line.get("least_memory_mib", {}).items():
-        release.artifacts.filter(name=name).update(least_memory=memory)
-
-
-def _build(release: Release, told: dict[str, Any]) -> Build:
-    build = Build.objects.create(
-        release=release,
-        status=BuildStatus.SUCCEEDED,
-        stage=Stage.STORE,
-        started_at=time_of(told["started_at"]),
-        finished_at=time_of(told["finished_at"]),
-        source=told.get("source", ""),
-        **{name: told[name] for name in BUILD_FIELDS},
-    )
-    Build.objects.filter(pk=build.pk).update(queued_at=build.started_at or release.created_at)
-    return build
 
 
 def _restore_head(

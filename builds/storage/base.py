@@ -58,6 +58,9 @@ class ArtifactStorage(Protocol):
         there, OSError where the storage fails; then nothing lies under the key.
         """
 
+    def put_from(self, key: str, source: BinaryIO, size: int, *, tick: Tick = nothing) -> Stored:
+        """The same from an open file of so many bytes; what its `read` raises ends the upload."""
+
     def write_once(self, key: str, data: bytes) -> Stored:
         """The same for a small file in memory."""
 

@@ -49,10 +49,14 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
     def put_once(self, key: str, source: Path, *, tick: Tick = nothing) -> Stored:
         """See ArtifactStorage."""
         with source.open("rb") as file:
-            if source.stat().st_size <= IN_ONE_REQUEST:
-                tick()
-                return self.write_once(key, file.read())
-            return self._put_in_parts(key, file, tick)
+            return self.put_from(key, file, source.stat().st_size, tick=tick)
+
+    def put_from(self, key: str, source: BinaryIO, size: int, *, tick: Tick = nothing) -> Stored:
+        """See ArtifactStorage."""
+        if size > IN_ONE_REQUEST:
+            return self._put_in_parts(key, source, tick)
+        tick()
+        return self.write_once(key, source.read())
 
     def write_once(self, key: str, data: bytes) -> Stored:
         """See ArtifactStorage."""
@@ -186,21 +190,21 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
 
     def _put_in_parts(self, key: str, source: BinaryIO, tick: Tick) -> Stored:
         digest = hashlib.sha256()
+        size = 0
         try:
             with Upload(self._client, self._object(key)) as upload:
                 for block in blocks(source, PART_SIZE):
                     tick()
                     digest.update(block)
                     upload.send(block)
-                stored = Stored(size=source.tell(), sha256=digest.hexdigest())
+                    size += len(block)
                 upload.complete(**ONCE)
         except ClientError as error:
-            stored = Stored(size=source.tell(), sha256=digest.hexdigest())
-            self._accept_if_same(key, stored, error)
+            self._accept_if_same(key, Stored(size=size, sha256=digest.hexdigest()), error)
         except BotoCoreError as error:
             raise OSError(f"the storage did not take {key}: {error}") from error
         point("storage: named")
-        return stored
+        return Stored(size=size, sha256=digest.hexdigest())
 
     def _get(self, key: str, **how: Any) -> BinaryIO:
         with _asking(key):

@@ -51,6 +51,10 @@ class FolderStorage(FileSystemStorage):
         with source.open("rb") as file:
             return self._write_once(key, file, tick)
 
+    def put_from(self, key: str, source: BinaryIO, size: int, *, tick: Tick = nothing) -> Stored:
+        """See ArtifactStorage."""
+        return self._write_once(key, source, tick)
+
     def write_once(self, key: str, data: bytes) -> Stored:
         """See ArtifactStorage."""
         return self._write_once(key, io.BytesIO(data))

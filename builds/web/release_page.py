@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from builds.boot.addresses import base_url, immutable_url, paper_url
 from builds.boot.commands import BootCommand, boot_commands
-from builds.models import Artifact, Build, Damage, Release
+from builds.models import Artifact, Build, Damage, Mirror, Release, Transfer
 from builds.pipeline import Line, documents, publication, source_url
 from builds.web import states
 from builds.web.build_page import StageStep, stage_steps
@@ -76,6 +76,9 @@ class ReleasePage:
     newer: Release | None
     successor: Release | None
     damages: tuple[Damage, ...]
+    mirrors: tuple[Mirror, ...]
+    mirrored: str
+    transfer: Transfer | None
 
 
 def release_page(
@@ -111,6 +114,9 @@ def release_page(
         newer=_newer(release, known),
         successor=successor,
         damages=damages,
+        mirrors=tuple(Mirror.objects.offering(release, at=at)) if is_readable else (),
+        mirrored=release.key(documents.sums_name(release.system)) if is_readable else "",
+        transfer=getattr(release, "transfer", None),
     )
 
 

@@ -17,7 +17,7 @@ from django_celery_beat.models import PeriodicTask
 from builds.choices import BuildStatus, System, Verdict
 from builds.models import Channel, Check, Release, Worker
 from builds.pipeline import queues, space
-from builds.web import states
+from builds.web import mirrors, states
 from builds.web.dashboard import FRESH_FOR, Matrix, gather
 from builds.web.kept import kept
 from builds.web.parts import Part
@@ -86,7 +86,8 @@ def status_page(*, at: datetime) -> StatusPage:
     line = matrix.line
     rows = tuple(_queue_rows(matrix, at))
     others = answers(leave_out={"database", "catalogue"})
-    parts = (*map(_part, [database, *others]), signer_part(at), _beat(at), *_disks(), *kept(at))
+    own = (*map(_part, [database, *others]), signer_part(at), _beat(at), *_disks())
+    parts = (*own, *kept(at), *mirrors.parts(at))
     fresh = tuple(_freshness(matrix, at))
     gone = (worker for worker in line.known if worker.seen_at > at - GONE_FOR)
     told: list[QueueRow | Part | Freshness] = [*rows, *parts, *fresh]

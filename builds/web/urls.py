@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from builds.web import acts, audit, build_views, composer, looks, pages, tokens
+from builds.web import acts, audit, build_views, composer, looks, mirrors, pages, tokens
 
 urlpatterns = [
     path("", pages.dashboard, name="dashboard"),
@@ -33,6 +33,7 @@ urlpatterns = [
     path("preferences", looks.preferences, name="preferences"),
     path("boot/", composer.compose, name="composer"),
     path("status/", pages.status, name="status"),
+    path("mirrors/", mirrors.mirrors, name="mirrors"),
     path("stats/", pages.stats, name="stats"),
     path("verify/", pages.verify, name="verify"),
     path("builds/<int:pk>/log", build_views.build_log, name="build-log"),

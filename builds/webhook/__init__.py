@@ -1,7 +1,7 @@
 """Webhooks to the outside: where they may go, how they are signed, how they are sent."""
 
-from builds.webhook.addresses import Refused, check_url
-from builds.webhook.post import Answer, Unreachable, post
+from builds.outward import Refused, Unreachable, check_url
+from builds.webhook.post import Answer, post
 from builds.webhook.signature import derive_secret, headers
 
 __all__ = ["Answer", "Refused", "Unreachable", "check_url", "derive_secret", "headers", "post"]

@@ -126,8 +126,11 @@ def has_lost_releases() -> bool:
 
 
 def first_drafts() -> list[Release]:
-    """Drafts of the channels that an empty portal builds at once; none where there is a release."""
-    if Release.objects.exists() or has_lost_releases():
+    """Drafts of the channels that an empty portal builds at once.
+
+    None where there is a release, or will be: in the storage, or from a portal that is followed.
+    """
+    if settings.FOLLOW_URL or Release.objects.exists() or has_lost_releases():
         return []
     return [
         release

@@ -247,3 +247,32 @@ def test_other_database_is_refused(
     monkeypatch.setenv("DATABASE_URL", url)
     line = refusal(lambda: env.database(tmp_path))
     assert line.startswith("portal: setting DATABASE_URL: ")
+
+
+@pytest.mark.parametrize("text", ["ftp://host", "host", "http://", "http://host/?q"])
+def test_address_of_a_portal_is_an_http_one(
+    env: Environment, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("FOLLOW_URL", text)
+    assert refusal(lambda: env.url("FOLLOW_URL")).startswith("portal: setting FOLLOW_URL: wants")
+    monkeypatch.setenv("FOLLOW_URL", "https://host/mirror/")
+    assert env.url("FOLLOW_URL") == "https://host/mirror"
+
+
+def test_words_are_of_those_that_are_known(
+    env: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLAG", "one, two,")
+    assert env.words("FLAG") == ["one", "two"]
+    assert refusal(lambda: env.words("FLAG", ("one",))) == (
+        "portal: setting FLAG: wants one, not 'two'"
+    )
+
+
+def test_file_that_is_not_there_is_refused(
+    env: Environment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FLAG", str(tmp_path / "keys"))
+    assert "can't be read" in refusal(lambda: env.readable_file("FLAG"))
+    (tmp_path / "keys").touch()
+    assert env.readable_file("FLAG") == str(tmp_path / "keys")

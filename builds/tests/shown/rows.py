@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from builds.choices import Origin, Role, System, Variant
-from builds.models import Channel, Release
+from builds.choices import MirrorState, Origin, Role, System, TransferKind, Variant
+from builds.models import (
+    Channel,
+    Followed,
+    Mirror,
+    MirrorCopy,
+    MirrorHead,
+    Release,
+    Transfer,
+)
 from builds.tests.factories import BuildFactory, ChannelFactory, CheckFactory, ReleaseFactory
 
 MIB = 2**20
@@ -73,6 +81,10 @@ def rows_in_every_state(now: datetime) -> dict[str, str]:
         channel=stable, system=System.AARCH64, skipped=True, at=now - timedelta(hours=5)
     )
     draft = ReleaseFactory(channel=unstable, pinned=True, queue=False)
+    _mirrors(published, now)
+    Transfer.objects.create(
+        release=late, kind=TransferKind.FOLLOWED, source="https://first.example.org", taken_at=now
+    )
     builds = {
         "build-running": BuildFactory(release=draft, variant="iso", running=True, log=LOG),
         "build-waiting": BuildFactory(release=draft, variant="kexec-installer"),
@@ -108,6 +120,7 @@ def rows_in_every_state(now: datetime) -> dict[str, str]:
         "builds-filtered": "/builds/?status=failed&variant=netboot",
         **{name: build.get_absolute_url() for name, build in builds.items() if build},
         "status": "/status/",
+        "mirrors": "/mirrors/",
         "stats": "/stats/?channel=nixos-26.05",
         "verify": "/verify/",
         "composer": "/boot/",
@@ -115,6 +128,34 @@ def rows_in_every_state(now: datetime) -> dict[str, str]:
         "sign-in": "/accounts/login/",
         "not-found": "/channels/nowhere/",
     }
+
+
+def _mirrors(release: Release, now: datetime) -> None:
+    """A mirror in each state, of which one is offered, and a portal that is followed."""
+    for state in MirrorState:
+        mirror = Mirror.objects.create(
+            url=f"https://{state}.example.org",
+            title=f"University of {state.capitalize()}",
+            country="AT",
+            place="Graz",
+            state=state,
+            note="It lacks a file: initrd-x86_64-linux: answers 404." if state == "wrong" else "",
+            checked_at=None if state == MirrorState.UNCHECKED else now - timedelta(minutes=20),
+        )
+        if state not in {MirrorState.FRESH, MirrorState.BEHIND}:
+            continue
+        is_fresh = state == MirrorState.FRESH
+        MirrorHead.objects.create(
+            mirror=mirror,
+            channel=release.channel,
+            system=release.system,
+            version=release.version or "",
+            behind=0 if is_fresh else 2,
+            behind_since=None if is_fresh else now - timedelta(days=2),
+            checked_at=now,
+        )
+        MirrorCopy.objects.create(mirror=mirror, release=release, is_right=is_fresh, checked_at=now)
+    Followed.objects.create(url="https://first.example.org", heard_at=now - timedelta(days=3))
 
 
 def _weeks(channel: Channel, now: datetime) -> list[Release]:

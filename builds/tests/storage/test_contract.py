@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import threading
 import uuid
@@ -240,3 +241,24 @@ def test_settled_file_has_its_last_key_alone_and_settling_again_does_nothing(
 def test_settling_what_is_nowhere_says_so(key: str) -> None:
     with pytest.raises(FileNotFoundError):
         artifacts().settle(staging_key(8, "initrd"), key)
+
+
+class Breaking:
+    """A file of 40 MiB whose reader finds at its end that it is wrong."""
+
+    def __init__(self) -> None:
+        self.left = 40
+
+    def read(self, size: int) -> bytes:
+        self.left -= 1
+        if not self.left:
+            raise ValueError("it is wrong")
+        return b"x" * min(size, MIB)
+
+
+def test_file_whose_reader_refuses_its_end_gets_no_name(key: str) -> None:
+    with pytest.raises(ValueError, match="it is wrong"):
+        artifacts().put_from(key, Breaking(), 40 * MIB)  # type: ignore[arg-type]
+
+    assert not artifacts().exists(key)
+    assert artifacts().put_from(key, io.BytesIO(b"right"), 5).size == 5

@@ -1,10 +1,17 @@
-"""Where a webhook may go: public addresses, and the inward networks that a setting allows."""
+"""Where a request may go: public addresses, and the inward networks that a setting allows."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -18,8 +25,13 @@ _COMPATIBLE = range(0x1_0000, 0x1_0000_0000)
 _PORTS = {"http": 80, "https": 443}
 
 
+def network(text: str) -> Network:
+    """A network such as 10.1.0.0/16. Raises ValueError."""
+    return ip_network(text)
+
+
 class Refused(Exception):
-    """A URL or an address that no webhook goes to; the text says why."""
+    """A URL or an address that no request goes to; the text says why."""
 
 
 class Place(NamedTuple):
@@ -32,7 +44,7 @@ class Place(NamedTuple):
 
 
 def check_url(url: str, allowed: Iterable[Network] = ()) -> Place:
-    """Take the URL of a webhook apart.
+    """Take the URL of a request apart.
 
     Raises Refused for what is no plain http(s) URL, and for an address written out that is
     inward and not allowed. A host's name is looked up when something is sent, not here.
@@ -76,7 +88,8 @@ def refuse_inward(address: Address, allowed: Iterable[Network]) -> None:
         # is_global leaves multicast in, and knows nothing of deprecated site-local addresses.
         if not inner.is_global or inner.is_multicast or getattr(inner, "is_site_local", False):
             raise Refused(
-                f"{address} is no public address, and no network of WEBHOOK_NETWORKS has it"
+                f"{address} is no public address, and no allowed network has it:"
+                " see WEBHOOK_NETWORKS and MIRROR_NETWORKS"
             )
 
 

@@ -1,0 +1,130 @@
+"""Brings the files of one release from a site into the storage; the manifest comes last."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from django.conf import settings
+
+from builds.outward import NotThere
+from builds.pipeline import documents, space
+from builds.pipeline.abroad.site import Progress, Site
+from builds.pipeline.mirrored import Mirrored, Refused
+from builds.pipeline.scrub import Expected, difference
+from builds.pipeline.signed import signer_of
+from builds.points import point
+from builds.storage import AlreadyStored, artifacts
+
+MOST_SIGNATURE = 64 * 1024  # bytes
+PARTS_KEPT = 7 * 24 * 3600.0  # seconds
+
+Papers = dict[str, bytes]
+
+
+def fetch_papers(site: Site, found: Mirrored) -> Papers:
+    """The manifest, the sums and what signatures there are, by their names.
+
+    Raises Refused where sums and manifest do not agree, and what Site raises.
+    """
+    sums = documents.sums_name(found.system)
+    papers = {
+        documents.manifest_name(found.system): found.data,
+        sums: site.paper(found.key(sums)),
+    }
+    for name in sorted(documents.paper_names(found.system) - papers.keys()):
+        try:
+            papers[name] = site.paper(found.key(name), MOST_SIGNATURE)
+        except NotThere:
+            continue
+    return papers
+
+
+def verify(found: Mirrored, papers: Papers, allowed_signers: str) -> str:
+    """Whose key both papers are signed with; "" where none is pinned. Raises Refused."""
+    if papers.get(documents.sums_name(found.system)) != found.sums:
+        raise Refused("its sums file and its manifest do not agree")
+    if not allowed_signers:
+        return ""
+    return signer_of(papers, sorted(documents.paper_names(found.system)), allowed_signers)
+
+
+def bring(site: Site, found: Mirrored, progress: Progress) -> None:
+    """Bring the artifacts that the storage lacks, each verified before it gets its name.
+
+    Raises Refused where there is no room for them or the storage has other bytes there, WrongBytes
+    where the site has, OSError where the storage fails, and what Site raises.
+    """
+    missing = [file for file in found.files if not _is_stored(found, file, progress)]
+    refuse_if_short(missing)
+    for file in missing:
+        part = _part(file)
+        site.fetch(found.key(file.name), file, part, progress)
+        point("follow: file fetched")
+        try:
+            artifacts().put_once(found.key(file.name), part, tick=lambda: progress(0))
+        except AlreadyStored as error:
+            raise Refused(str(error)) from error
+        part.unlink()
+
+
+def store_papers(found: Mirrored, papers: Papers) -> None:
+    """Store what stands beside the artifacts; the manifest last, for it says that all are there.
+
+    Raises Refused where another release lies there, OSError where the storage fails.
+    """
+    manifest = documents.manifest_name(found.system)
+    for name in sorted(papers, key=lambda name: (name == manifest, name)):
+        if name not in documents.paper_names(found.system):
+            artifacts().replace(found.key(name), papers[name])  # it may have been signed again
+            continue
+        try:
+            artifacts().write_once(found.key(name), papers[name])
+        except AlreadyStored as error:
+            raise Refused(str(error)) from error
+
+
+def drop_old_parts() -> None:
+    """Remove what came of downloads that nobody has gone on with for a week."""
+    for part in _folder().glob("*.part"):
+        if part.stat().st_mtime < time.time() - PARTS_KEPT:
+            part.unlink(missing_ok=True)
+
+
+def counting(told: Callable[[int], None]) -> Progress:
+    """Progress that tells the bytes that have come so far."""
+    sum_so_far = 0
+
+    def progress(count: int) -> None:
+        nonlocal sum_so_far
+        sum_so_far += count
+        told(sum_so_far)
+
+    return progress
+
+
+def _is_stored(found: Mirrored, file: Expected, progress: Progress) -> bool:
+    key = found.key(file.name)
+    return artifacts().exists(key) and not difference(key, file, lambda _size: progress(0))
+
+
+def refuse_if_short(files: list[Expected]) -> None:
+    """Raise Refused where there is no room for these files.
+
+    The largest lies in the data folder until it is whole; a local storage is there as well.
+    """
+    sizes = [file.size or 0 for file in files]
+    is_local = artifacts().local_path("x") is not None
+    wanted = max(sizes, default=0) + (sum(sizes) if is_local else 0)
+    left = space.free(settings.DATA_DIR) - settings.DISK_FREE_LEAST
+    if wanted > left:
+        raise Refused(f"it needs {wanted} bytes of room, and {max(left, 0)} are left for it")
+
+
+def _part(file: Expected) -> Path:
+    return _folder() / f"{file.sha256}.part"
+
+
+def _folder() -> Path:
+    return Path(settings.DATA_DIR) / "fetched"

@@ -1,0 +1,1 @@
+"""Releases beyond one portal: mirrors, followed portals, tars."""
