@@ -25,11 +25,11 @@ def read(text: Any) -> Any:
             day = date.fromisoformat(text)
             return datetime(day.year, day.month, day.day, tzinfo=UTC)
         if found := _TIME.fullmatch(text):
-            day, clock, seconds, fraction, offset = found.groups()
+            on, clock, seconds, fraction, offset = found.groups()
             seconds = "59" if seconds == "60" else seconds
             offset = offset.upper().replace(" ", "+")
             digits = (fraction or "")[:7]
-            return datetime.fromisoformat(f"{day}T{clock}{seconds}{digits}{offset}").astimezone(UTC)
+            return datetime.fromisoformat(f"{on}T{clock}{seconds}{digits}{offset}").astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{error}; {WANTED}") from None
     raise ValueError(WANTED)

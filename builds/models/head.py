@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.db import models
-from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Count, Max, OuterRef, Q, Subquery, Sum
 
 from builds.choices import System
 from builds.models.channel import Channel
@@ -118,7 +118,7 @@ class Head(models.Model):
         return f"{self.channel} {self.system} → {self.release.version}"
 
 
-def _of_release(model: str) -> QuerySet[models.Model]:
+def _of_release(model: str) -> Any:
     """Rows of a head's release, to be counted together."""
     rows = apps.get_model("builds", model).objects.filter(release=OuterRef("release"))
     return rows.order_by().values("release")
