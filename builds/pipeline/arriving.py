@@ -18,8 +18,8 @@ from builds.storage.base import BLOCK, Tick, blocks, nothing
 
 logger = logging.getLogger(__name__)
 
-PART_SIZE = 16 * 1024 * 1024
-PARTS_MOST = 4096  # of one file: 64 GiB where parts are whole
+PART_SIZE = 8 * 1024 * 1024
+PARTS_MOST = 4096  # of one file: 32 GiB where parts are whole
 
 
 class WrongPlace(NotAllowed):
