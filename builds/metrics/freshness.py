@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Subquery
@@ -72,8 +73,11 @@ def _read(at: datetime) -> Iterator[Fresh]:
     targets = Target.objects.select_related("channel").annotate(
         published_at=Subquery(published), has_good_news=Exists(news)
     )
+    ordered: Iterable[Any] = targets.order_by(
+        "channel__position", "channel__name", "system", "variant"
+    )
     seen = set()
-    for target in targets.order_by("channel__position", "channel__name", "system", "variant"):
+    for target in ordered:
         if (target.channel_id, target.system) in seen:
             continue
         seen.add((target.channel_id, target.system))

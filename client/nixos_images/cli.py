@@ -65,9 +65,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _command(
-    kinds: argparse._SubParsersAction, name: str, run: object, text: str
-) -> argparse.ArgumentParser:  # type: ignore[type-arg]
-    made: argparse.ArgumentParser = kinds.add_parser(name, help=text, description=text)
+    kinds: argparse._SubParsersAction[argparse.ArgumentParser], name: str, run: object, text: str
+) -> argparse.ArgumentParser:
+    made = kinds.add_parser(name, help=text, description=text)
     made.add_argument("--portal", metavar="URL", default="", help="the portal's address")
     made.set_defaults(run=run)
     return made

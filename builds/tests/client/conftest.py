@@ -10,6 +10,7 @@ import venv
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import LazySettings
@@ -99,7 +100,8 @@ MakeRelease = Callable[..., Release]
 @pytest.fixture
 def publish(settings: LazySettings, tmp_path: Path) -> MakeRelease:
     """Publish releases whose files lie where a web server of this test serves them from."""
-    settings.STORAGES["artifacts"]["OPTIONS"]["location"] = tmp_path / "storage"
+    options: Any = settings.STORAGES["artifacts"]["OPTIONS"]
+    options["location"] = tmp_path / "storage"
 
     def make(**fields: object) -> Release:
         return ReleaseFactory(channel__name="demo", published=True, stored=True, **fields)

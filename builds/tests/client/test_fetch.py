@@ -144,8 +144,8 @@ def test_older_release_than_was_seen_is_refused(
     second.withdraw("It does not boot.", at=now)
     done = client(web.url, *FETCH, "--role", "kernel")
     assert done.code == 5
-    assert second.version in done.err
-    assert first.version in done.err
+    assert str(second.version) in done.err
+    assert str(first.version) in done.err
     assert client(web.url, *FETCH, "--role", "kernel", "--allow-older").code == 0
     assert client(web.url, *FETCH, "--role", "kernel").code == 0
 

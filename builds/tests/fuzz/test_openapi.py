@@ -38,7 +38,8 @@ CHECKS = [
     response_schema_conformance,
 ]
 SCHEMA = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", application)
-OPERATIONS = {found.ok().label: found.ok() for found in SCHEMA.get_all_operations()}
+FOUND: list[Any] = [found.ok() for found in SCHEMA.get_all_operations()]  # type: ignore[union-attr]
+OPERATIONS = {operation.label: operation for operation in FOUND}
 # Half of what is asked fits the document, half does not.
 EACH = ceil(CASES / len(OPERATIONS) / 2)
 
@@ -85,7 +86,7 @@ def test_every_answer_is_one_that_the_document_knows(
         suppress_health_check=list(HealthCheck),
     )
     @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
-    def ask(case: schemathesis.Case) -> None:
+    def ask(case: schemathesis.Case[Any]) -> None:
         nonlocal asked
         asked += 1
         _settle(case, rows if asked % 2 else {})
@@ -112,7 +113,7 @@ def test_document_has_examples_of_all_and_ids_and_tags() -> None:
     assert len(ids) == len(set(ids))
 
 
-def _settle(case: schemathesis.Case, rows: dict[str, Any]) -> None:
+def _settle(case: schemathesis.Case[Any], rows: dict[str, Any]) -> None:
     """Let a request be about rows that are there: names that nobody has are soon answered.
 
     A stream of events reads outside of this transaction, so here it is asked for what follows its

@@ -28,7 +28,8 @@ MIB = 2**20
 @pytest.fixture
 def files_of_web(settings: LazySettings, tmp_path: Path) -> None:
     """The test's storage where the web server looks for its own."""
-    settings.STORAGES["artifacts"]["OPTIONS"]["location"] = tmp_path / "storage"
+    options: Any = settings.STORAGES["artifacts"]["OPTIONS"]
+    options["location"] = tmp_path / "storage"
 
 
 def fetch(url: str, **headers: str) -> tuple[Any, bytes]:
@@ -87,7 +88,9 @@ def test_two_processes_add_up(files_of_web: None, make_web: MakeWeb, tmp_path: P
 def _watchers_come_and_go(web: Web, build: int) -> None:
     request = f"GET /api/v1/builds/{build}/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
     address = urlsplit(web.url)
-    streams = [socket.create_connection((address.hostname, address.port)) for _ in range(3)]
+    streams = [
+        socket.create_connection((address.hostname or "", address.port or 0)) for _ in range(3)
+    ]
     for stream in streams:
         stream.sendall(request)
         assert b"200 OK" in stream.recv(100)
@@ -121,7 +124,7 @@ def test_what_was_cut_off_counts_as_what_was_sent(
     release.artifacts.filter(pk=artifact.pk).update(size=size)
     web = make_web(LOG_FORMAT="json")
     address = urlsplit(web.url)
-    with socket.create_connection((address.hostname, address.port)) as reader:
+    with socket.create_connection((address.hostname or "", address.port or 0)) as reader:
         path = f"/releases/download/demo/{artifact.name}"
         reader.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
         got = 0
