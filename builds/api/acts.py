@@ -32,6 +32,7 @@ from builds.api.act_shapes import (
 )
 from builds.api.authorization import Bearer, Reader, identified, visible_to
 from builds.api.once import WITH_KEY, answer, once
+from builds.api.openapi import UNCACHED
 from builds.api.problems import problems
 from builds.boot.addresses import base_url
 from builds.choices import Act, Scope, System, Trigger
@@ -81,10 +82,10 @@ def trigger(request: HttpRequest, wanted: TriggerWish) -> HttpResponse:
 @router.get(
     "releases/drafts/{release_id}/",
     auth=Reader(),
-    response={200: ActedRelease, **problems(400, 401, 403, 404, 429)},
+    response={200: ActedRelease, **problems(400, 401, 403, 404, 422, 429)},
     summary="Follow a release by its id",
+    openapi_extra=UNCACHED,
     url_name="draft",
-    openapi_extra={"x-uncached": True},
 )
 def draft(request: HttpRequest, release_id: int) -> HttpResponse:
     """How a release stands that was triggered, from its first moment on."""

@@ -24,6 +24,7 @@ from builds.api import refusals
 from builds.api.act_shapes import ActedRelease, acted_release
 from builds.api.authorization import Bearer, identified
 from builds.api.once import once
+from builds.api.openapi import UNCACHED
 from builds.api.problems import Problem, problems
 from builds.api.upload_shapes import (
     UploadedFile,
@@ -72,7 +73,13 @@ def declare(request: HttpRequest, wanted: UploadWish) -> HttpResponse:
     return _spoken(once(request, do))
 
 
-@router.api_operation(["OPTIONS"], "", summary="What of tus is spoken", url_name="uploads")
+@router.api_operation(
+    ["OPTIONS"],
+    "",
+    response={204: None},
+    summary="What of tus is spoken",
+    url_name="uploads",
+)
 def options(request: HttpRequest) -> HttpResponse:
     """The version, the extensions, the most bytes."""
     response = _spoken(HttpResponse(status=204))
@@ -87,6 +94,7 @@ def options(request: HttpRequest) -> HttpResponse:
     auth=_MAY_UPLOAD,
     response={200: UploadShape, **_PROBLEMS},
     summary="How an upload stands",
+    openapi_extra=UNCACHED,
     url_name="upload",
 )
 def upload(request: HttpRequest, response: HttpResponse, upload_id: UUID) -> UploadShape:
@@ -141,6 +149,7 @@ def finish(request: HttpRequest, upload_id: UUID) -> HttpResponse:
     auth=_MAY_UPLOAD,
     response={200: UploadedFile, **_PROBLEMS},
     summary="How much of a file is here",
+    openapi_extra=UNCACHED,
     url_name="upload-file",
 )
 def offset(

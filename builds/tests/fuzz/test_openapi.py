@@ -9,6 +9,7 @@ from typing import Any
 import hypothesis
 import pytest
 import schemathesis
+from django.conf import LazySettings
 from django.db import transaction
 from django.utils import timezone
 from hypothesis import HealthCheck, Phase
@@ -40,8 +41,17 @@ CHECKS = [
 SCHEMA = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", application)
 FOUND: list[Any] = [found.ok() for found in SCHEMA.get_all_operations()]  # type: ignore[union-attr]
 OPERATIONS = {operation.label: operation for operation in FOUND}
+# Where there is nothing to fill in, nothing can be filled in wrongly.
+KINDS = [
+    (label, mode)
+    for label, operation in OPERATIONS.items()
+    for mode in GenerationMode
+    if mode is GenerationMode.POSITIVE
+    or operation.definition.raw.get("parameters")
+    or operation.definition.raw.get("requestBody")
+]
 # Half of what is asked fits the document, half does not.
-EACH = ceil(CASES / len(OPERATIONS) / 2)
+EACH = ceil(CASES / len(KINDS))
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +77,14 @@ def rows(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[
         outer.__exit__(None, None, None)
 
 
+@pytest.fixture(autouse=True)
+def _no_limits(settings: LazySettings) -> None:
+    """One token asks thousands of times here."""
+    settings.TOKEN_RATE = settings.QUEUE_MOST = 10**9
+
+
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
-@pytest.mark.parametrize("label", OPERATIONS)
+@pytest.mark.parametrize(("label", "mode"), KINDS)
 def test_every_answer_is_one_that_the_document_knows(
     db: None, rows: dict[str, Any], label: str, mode: GenerationMode
 ) -> None:
