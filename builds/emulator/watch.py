@@ -18,6 +18,7 @@ from builds.emulator.machine import Machine
 from builds.emulator.words import last_words, loader_words, remarks
 
 _LOOK_EVERY = 0.25
+_LINE_WITHIN = 2.0  # seconds; kernels of emulated machines are slow to speak
 
 # What a GRUB that we configure ourselves says at its end.
 GRUB_GAVE_UP = "GRUB could not boot what it was told to"
@@ -99,7 +100,7 @@ class Watched:
             verdict, said = Verdict(found.lastgroup or ""), found[0].decode("utf-8", "replace")
             if verdict == Verdict.PASSED:
                 return said
-            raise BootFailed(verdict, _why(verdict, said, self.guest.console))
+            raise self._bad_end(verdict, said)
 
         return self._wait(look, f"its console showed {words!r}")
 
@@ -112,10 +113,22 @@ class Watched:
             if answer is None and (found := self.guest.find(pattern, seconds)):
                 said = found[0].decode("utf-8", "replace")
                 verdict = next(end for end, words in BAD_ENDS.items() if re.search(words, said))
-                raise BootFailed(verdict, _why(verdict, said, self.guest.console))
+                raise self._bad_end(verdict, said)
             return answer
 
         return self._wait(ask, what)
+
+    def _bad_end(self, verdict: Verdict, said: str) -> BootFailed:
+        """Why; a panic once its line has come whole: a serial port gives it letter by letter."""
+        if verdict == Verdict.PANICKED:
+            said += self._rest_of_line()
+        return BootFailed(verdict, _why(verdict, said, self.guest.console))
+
+    def _rest_of_line(self) -> str:
+        """What follows the words that were found; without an end where none comes in time."""
+        find = self.guest.find
+        rest = find(r"[^\r\n]*[\r\n]", _LINE_WITHIN) or find(r"[^\r\n]+", 0)
+        return rest[0].decode("utf-8", "replace").rstrip() if rest else ""
 
     def _wait(self, look: Callable[[float], Found | None], what: str) -> Found:
         deadline = time.monotonic() + self._limit

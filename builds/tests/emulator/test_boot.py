@@ -88,6 +88,18 @@ def test_end_of_a_machine_that_was_up_is_told_as_what_it_is(pc: Machines) -> Non
     assert result.reason == "The console said: Kernel panic - not syncing: Fatal exception"
 
 
+def test_panic_is_told_by_its_whole_line_however_slowly_that_comes(pc: Machines) -> None:
+    def in_two_pieces(watched: Watched) -> None:
+        watched.guest.send("Kernel panic - not syncing")
+        threading.Timer(0.6, watched.guest.send, [": Fatal exception\n"]).start()
+        watched.until(lambda: None, "something came true")
+
+    echoing = pc(f"{MARKER}\r\n", SectorEnd.ECHO)
+    result = boot(echoing, MARKER, timeout=20, using=TCG, then=in_two_pieces)
+    assert result.verdict == Verdict.PANICKED
+    assert result.reason == "The console said: Kernel panic - not syncing: Fatal exception"
+
+
 def test_machine_that_ends_early_is_told(pc: Machines) -> None:
     result = boot(pc("bye\r\n", SectorEnd.REBOOT), MARKER, timeout=20, using=TCG)
     assert result.verdict == Verdict.ENDED
