@@ -45,6 +45,15 @@ class ChannelQuerySet(models.QuerySet["Channel"]):
         """Those of which something was published once."""
         return self.filter(releases__status__in=ReleaseStatus.known_to_outside()).distinct()
 
+    def with_systems(self) -> dict[Channel, set[str]]:
+        """Each with the systems that it is built for, in their order, from one query."""
+        built_for: dict[Channel, set[str]] = {}
+        for channel in self.annotate(target_system=models.F("targets__system")):
+            systems = built_for.setdefault(channel, set())
+            if channel.target_system is not None:
+                systems.add(channel.target_system)
+        return built_for
+
     def with_latest(self) -> ChannelQuerySet:
         """With targets, heads and their releases, in a fixed number of queries."""
         return self.prefetch_related("targets", "heads__release")
