@@ -83,6 +83,8 @@ def last_line(build_id: int) -> int:
 def window(build_id: int, first: int | None = None, most: int = LAST_LINES) -> Window:
     """Some lines from this one on; the last ones where none is named."""
     total = last_line(build_id)
+    if not total:
+        return Window()
     start = max(1, total - most + 1) if first is None else max(1, first)
     found: list[Line] = []
     for piece in pieces(build_id, start):

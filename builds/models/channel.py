@@ -30,6 +30,9 @@ def not_reserved(name: str) -> None:
         raise ValidationError(f"“{name}” has a meaning in download URLs; choose another name.")
 
 
+TARGET_SYSTEM = "target_system"
+
+
 class ChannelQuerySet(models.QuerySet["Channel"]):
     """Channels by what one wants of them."""
 
@@ -44,6 +47,16 @@ class ChannelQuerySet(models.QuerySet["Channel"]):
     def with_history(self) -> ChannelQuerySet:
         """Those of which something was published once."""
         return self.filter(releases__status__in=ReleaseStatus.known_to_outside()).distinct()
+
+    def with_systems(self) -> dict[Channel, set[str]]:
+        """Each with the systems that it is built for, in their order, from one query."""
+        built_for: dict[Channel, set[str]] = {}
+        for channel in self.annotate(**{TARGET_SYSTEM: models.F("targets__system")}):
+            systems = built_for.setdefault(channel, set())
+            system = getattr(channel, TARGET_SYSTEM)
+            if system is not None:
+                systems.add(system)
+        return built_for
 
     def with_latest(self) -> ChannelQuerySet:
         """With targets, heads and their releases, in a fixed number of queries."""

@@ -155,6 +155,13 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
         """The one or two releases (one per system) that share this name and folder."""
         return self.filter(channel__name=channel, version=version)
 
+    def around(self, at: datetime) -> ReleaseQuerySet:
+        """The last that was published before this time and the first after it, with channel."""
+        before = self.filter(published_at__lt=at).order_by("-published_at").values("pk")[:1]
+        after = self.filter(published_at__gt=at).order_by("published_at").values("pk")[:1]
+        either = Q(pk=Subquery(before)) | Q(pk=Subquery(after))
+        return self.filter(either).select_related("channel").order_by("published_at")
+
     def up_to(self, last: Iterable[Release]) -> ReleaseQuerySet:
         """The published ones that are, or came before, one of these of their channel and system."""
         before = [

@@ -3,6 +3,7 @@
 
     ReleaseFactory()                 a draft that waits to be planned
     ReleaseFactory(pinned=True)      with a version, waiting builds and waiting checks
+    ReleaseFactory(finished=True)    with files in the storage, built and checked: to be published
     ReleaseFactory(published=True)   with all that belongs to it; the head names it
     ReleaseFactory(failed=True), (withdrawn=True), (cancelled=True), (skipped=True)
     BuildFactory(running=True), (failed=True), (cancelled=True), (lost=True), (succeeded=True)
@@ -17,6 +18,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, time, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
@@ -100,6 +102,7 @@ class ReleaseFactory(DjangoModelFactory):
 
     class Params:
         pinned = factory.Trait(state="pinned")
+        finished = factory.Trait(state="finished", stored=True)
         published = factory.Trait(state="published")
         withdrawn = factory.Trait(state="withdrawn")
         failed = factory.Trait(state="failed")
@@ -295,7 +298,10 @@ def _lead(release: Release, *, state: str, at: datetime, reason: str, **how: Any
     if state == "failed":
         _fail(release, reason, how["excerpt"], at)
         return
-    _succeed(release, at, stored=how["stored"], sandboxed=how["sandboxed"], sizes=how["sizes"])
+    finish(release, at, stored=how["stored"], sandboxed=how["sandboxed"], sizes=how["sizes"])
+    if state == "finished":
+        return
+    _publish(release, at, stored=how["stored"])
     if state == "withdrawn":
         release.withdraw(reason, at=at + timedelta(hours=1))
 
@@ -331,14 +337,15 @@ def _fail(release: Release, reason: str, excerpt: str, at: datetime) -> None:
     release.fail(reason, excerpt, at=at)
 
 
-def _succeed(
+def finish(
     release: Release,
     at: datetime,
     *,
-    stored: bool,
-    sandboxed: bool,
-    sizes: Mapping[Role, int],
+    stored: bool = True,
+    sandboxed: bool = True,
+    sizes: Mapping[Role, int] = MappingProxyType({}),
 ) -> None:
+    """Let every build of a pinned draft have left its files, and every check have passed."""
     release.builds.update(
         status=BuildStatus.SUCCEEDED,
         stage=Stage.STORE,
@@ -362,6 +369,9 @@ def _succeed(
                 **size,
             )
     release.checks.update(verdict=Verdict.PASSED, seconds=8.2, accelerator="tcg")
+
+
+def _publish(release: Release, at: datetime, *, stored: bool) -> None:
     if stored:
         publish_held(release, at)
         return

@@ -99,24 +99,20 @@ class Matrix:
 
 def gather(*, at: datetime, briefly: bool = False) -> Matrix:
     """The whole matrix as it stands at `at`; briefly: without sizes, checks, and what broke."""
-    channels = list(Channel.objects.prefetch_related("targets"))
-    targets = {
-        channel.pk: {target.system for target in channel.targets.all()} for channel in channels
-    }
-    present = set().union(*targets.values()) if targets else set()
+    built_for = Channel.objects.with_systems()
+    present: set[str] = set().union(*built_for.values())
     systems = tuple(system for system in System if system in present)
     found = _Found(at, briefly=briefly)
     rows = (
         Row(
             channel=channel,
             cells=tuple(
-                found.cell(channel, system) if system in targets[channel.pk] else None
-                for system in systems
+                found.cell(channel, system) if system in wanted else None for system in systems
             ),
             next_at=next_build(channel, at=at),
             has_ended=channel.has_ended(at.date()),
         )
-        for channel in channels
+        for channel, wanted in built_for.items()
     )
     return Matrix(systems=systems, rows=tuple(rows), drafts=found.drafts, line=found.line)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Min, Q, Sum
+from django.db.models import Count, Max, Min, Q, Subquery, Sum
 from django.utils.translation import gettext
 
 from builds.choices import ReleaseStatus
@@ -28,11 +28,12 @@ def kept(at: datetime) -> Iterator[Part]:
     )
     yield Part(gettext("files kept"), State(Tone.GOOD, "disc", words), "")
     yield Part(gettext("last scrub"), _scrub(all_of_it, at), "")
-    yield Part(gettext("damaged files"), _damage(), "")
+    yield Part(gettext("damaged files"), _damage(all_of_it["damaged"] or 0), "")
 
 
 def found() -> dict[str, Any]:
     """What there is to tell of files and of the published releases, in one query."""
+    damaged = Damage.objects.unmended().order_by().values("mended_at").values(n=Count("pk"))
     held = Artifact.objects.filter(release__in=Release.objects.holding_files())
     return held.aggregate(
         bytes=Sum("size"),
@@ -40,6 +41,7 @@ def found() -> dict[str, Any]:
         oldest=Min("release__scrubbed_at", filter=PUBLISHED),
         unread=Min("release__published_at", filter=PUBLISHED & NEVER_HASHED),
         unread_count=Count("release", filter=PUBLISHED & NEVER_HASHED, distinct=True),
+        damaged=Max(Subquery(damaged)),  # one number, the same for every row
     )
 
 
@@ -64,8 +66,7 @@ def _scrub_in_words(oldest: datetime | None, unread: int, at: datetime) -> str:
     return f"{words}; {new}"
 
 
-def _damage() -> State:
-    count = Damage.objects.unmended().count()
+def _damage(count: int) -> State:
     if not count:
         return State(Tone.GOOD, "disc", gettext("none"))
     return State(Tone.BAD, "square", counted(count, "file"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db.models import prefetch_related_objects
+from django.db.models import Prefetch, prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.response import TemplateResponse
@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from builds import logs
 from builds.boot.addresses import base_url
 from builds.choices import System
-from builds.models import Channel, Head, Release
+from builds.models import Artifact, Channel, Head, Release
 from builds.pipeline import Line, regression
 from builds.web.acts import may_trigger
 from builds.web.choice import Wish, choose
@@ -78,7 +78,8 @@ def latest_detail(request: HttpRequest, channel: str, system: str) -> HttpRespon
     head = Head.objects.of(channel, system)
     if head is None:
         return _no_release_yet(request, get_object_or_404(Channel, name=channel), system)
-    prefetch_related_objects([head.release], "artifacts", "builds", "checks")
+    files = Prefetch("artifacts", Artifact.objects.with_downloads())
+    prefetch_related_objects([head.release], files, "builds", "checks")
     return _release(request, head.release, successor=None)
 
 

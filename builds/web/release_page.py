@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import prefetch_related_objects
 from django.http import HttpRequest
 
 from builds.boot.addresses import base_url, immutable_url, paper_url
@@ -88,8 +88,7 @@ def release_page(
     base = base_url(request)
     is_readable = release.is_published
     builds = sorted(release.builds.all(), key=lambda build: (build.variant, -build.attempt))
-    known = Release.objects.of(release.channel, release.system).known_to_outside()
-    older = _older(release, known)
+    older, newer = _neighbours(release)
     line = Line(at)
     under_way = making(release, line, at=at) if release.is_draft else None
     damages = tuple(Damage.objects.unmended().filter(release=release) if is_readable else ())
@@ -111,7 +110,7 @@ def release_page(
         nix_versions=said_by(builds, "builder_version"),
         difference=difference(release, older) if release.published_at else None,
         older=older,
-        newer=_newer(release, known),
+        newer=newer,
         successor=successor,
         damages=damages,
         mirrors=tuple(Mirror.objects.offering(release, at=at)) if is_readable else (),
@@ -142,16 +141,17 @@ def _build_row(build: Build) -> BuildRow:
     return BuildRow(build, states.build_state(build), tuple(stage_steps(build)))
 
 
-def _older(release: Release, known: QuerySet[Release]) -> Release | None:
-    before = known.filter(published_at__lt=_place(release)).order_by("-published_at")
-    files = ("artifacts", "builds") if release.published_at else ()
-    return before.select_related("channel").prefetch_related(*files).first()
-
-
-def _newer(release: Release, known: QuerySet[Release]) -> Release | None:
-    after = known.filter(published_at__gt=_place(release)).order_by("published_at")
-    return after.select_related("channel").first()
-
-
-def _place(release: Release) -> datetime:
-    return release.published_at or release.created_at
+def _neighbours(release: Release) -> tuple[Release | None, Release | None]:
+    """The releases that were published before and after this one; the older one with its files."""
+    known = Release.objects.of(release.channel, release.system).known_to_outside()
+    place = release.published_at or release.created_at
+    older = newer = None
+    for each in known.around(place):
+        assert each.published_at is not None, "what is known to the outside says when"
+        if each.published_at < place:
+            older = each
+        else:
+            newer = each
+    if older and release.published_at:
+        prefetch_related_objects([older], "artifacts", "builds")
+    return older, newer

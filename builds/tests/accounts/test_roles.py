@@ -61,10 +61,7 @@ def earlier() -> Release:
 
 
 def finished() -> Release:
-    draft = ReleaseFactory(pinned=True)
-    draft.builds.update(status="succeeded")
-    draft.checks.update(verdict="passed")
-    return draft
+    return ReleaseFactory(finished=True)
 
 
 def kept() -> Release:

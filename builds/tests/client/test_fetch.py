@@ -63,11 +63,24 @@ def test_files_arrive_whole_under_their_names(
     check = ["sha256sum", "--check", "--strict", f"SHA256SUMS-{SYSTEM}"]
     subprocess.run(check, cwd=folder, check=True, capture_output=True)
     assert done.out.splitlines() == [f"here/{name.name}" for name in release.artifacts.all()]
-    assert "NOT verified: who made it: this release is not signed" in done.err
+    assert "NOT verified: who made it: no keys are trusted yet" in done.err
     again = client(web.url, *FETCH, "-o", "here", "--role", "kernel", "--quiet")
     assert again.out == f"here/{kernel(release).name}\n"
     told = client(web.url, "verify", f"here/{kernel(release).name}")
     assert (told.code, "its SHA-256 is right" in told.out) == (0, True)
+
+
+def test_portals_own_keys_verify_what_its_signer_has_signed(
+    client: Command, publish: MakeRelease, make_web: MakeWeb
+) -> None:
+    release = publish()
+    web = make_web()
+    done = client(web.url, *FETCH, "--trust-on-first-use", "--require-signature")
+    assert done.code == 0, done.err
+    assert "verified: sums and manifest are signed by" in done.err
+    assert "NOT verified" not in done.err
+    told = client(web.url, "verify", kernel(release).name)
+    assert (told.code, f"SHA256SUMS-{SYSTEM} is signed by" in told.out) == (0, True), told.err
 
 
 def test_what_broke_off_is_continued(

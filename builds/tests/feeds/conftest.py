@@ -9,11 +9,16 @@ from datetime import timedelta
 import pytest
 
 from builds import pipeline
-from builds.choices import Role, System, Variant
+from builds.choices import BuildStatus, Role, System, Variant
 from builds.models import Artifact, Channel, Release
-from builds.pipeline import publish
 from builds.storage import artifacts
-from builds.tests.factories import NOW, ArtifactFactory, ChannelFactory, ReleaseFactory
+from builds.tests.factories import (
+    NOW,
+    ArtifactFactory,
+    ChannelFactory,
+    ReleaseFactory,
+    publish_held,
+)
 
 LARGE = 3 * 2**18 + 12345  # bytes: three pieces and a part
 VARIANTS = (Variant.NETBOOT, Variant.KEXEC_INSTALLER, Variant.ISO)
@@ -73,13 +78,24 @@ def _weeks(*, stored: bool) -> Weeks:
 @pytest.fixture
 def large(db: None) -> Artifact:
     """A published ISO of some pieces, hashed."""
-    channel = ChannelFactory(name="large", is_default=True, systems=(), variants=())
-    release = ReleaseFactory(channel=channel, pinned=True, version="1.0")
-    data = random.Random(1).randbytes(LARGE)
-    artifact: Artifact = ArtifactFactory(
-        release=release, role=Role.ISO, variant=Variant.ISO, content=data, stored=True
+    channel = ChannelFactory(
+        name="large",
+        is_default=True,
+        systems=(System.X86_64,),
+        variants=(Variant.ISO,),
+        checks=[],
     )
-    assert publish(release, at=NOW)
+    release = ReleaseFactory(channel=channel, pinned=True, version="1.0")
+    release.builds.update(status=BuildStatus.SUCCEEDED)
+    artifact: Artifact = ArtifactFactory(
+        release=release,
+        build=release.builds.get(),
+        role=Role.ISO,
+        variant=Variant.ISO,
+        content=random.Random(1).randbytes(LARGE),
+        stored=True,
+    )
+    publish_held(release, NOW)
     assert pipeline.hash_pieces(at=NOW, rate=None, seconds=60)
     assert artifacts().exists(artifact.key)
     return Artifact.objects.select_related("release__channel").get(pk=artifact.pk)

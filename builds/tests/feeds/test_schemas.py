@@ -9,12 +9,28 @@ import pytest
 from django.test import Client
 from jsonschema import Draft202012Validator
 
-from builds.choices import CheckName, ReleaseStatus, Role, System, Trigger, Variant, Verdict
+from builds.choices import (
+    CheckName,
+    Origin,
+    ReleaseStatus,
+    Role,
+    System,
+    TransferKind,
+    Trigger,
+    Variant,
+    Verdict,
+)
 from builds.feeds.schemas import NAMES, read
-from builds.models import Channel, Release
-from builds.pipeline import documents, keep, publish, withdraw
+from builds.models import Release, Transfer
+from builds.pipeline import documents, keep, withdraw
 from builds.storage import artifacts
-from builds.tests.factories import NOW, ArtifactFactory, CheckFactory, ReleaseFactory
+from builds.tests.factories import (
+    NOW,
+    ArtifactFactory,
+    CheckFactory,
+    ReleaseFactory,
+    publish_held,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -82,11 +98,38 @@ def test_manifest_of_every_variant_is_as_the_schema_says(variant: Variant) -> No
     check("release", documents.manifest(Release.objects.with_files().get(pk=release.pk)))
 
 
+@pytest.mark.parametrize("origin", Origin)
+def test_what_was_made_elsewhere_is_as_the_schemas_say(origin: Origin) -> None:
+    source = "" if origin == Origin.BUILT else "https://hydra.example.org/eval/1821001"
+    release = ReleaseFactory(channel__name="demo", published=True, origin=origin, source=source)
+    if origin == Origin.HYDRA:
+        release.builds.update(source="https://hydra.example.org/build/307541876")
+    Transfer.objects.create(
+        release=release,
+        kind=TransferKind.FOLLOWED,
+        source="https://first.example.org",
+        taken_at=NOW,
+    )
+    fresh = Release.objects.with_files().get(pk=release.pk)
+    told = documents.moving_files("demo")
+    [line] = check("releases", told["releases.json"])["releases"]
+    records = [
+        check("release", documents.manifest(fresh)),
+        check("latest", told["latest-x86_64-linux.json"]),
+        line,
+    ]
+    made = None if origin == Origin.BUILT else {"kind": origin, "source": source}
+    assert [record.get("origin") for record in records] == [made] * 3
+    assert line["transfer"]["source"] == "https://first.example.org"
+
+
 def test_schema_knows_every_word_of_the_closed_sets() -> None:
     manifest = read("release", "")["properties"]
     artifact = manifest["artifacts"]["items"]["properties"]
     verdicts = manifest["checks"]["items"]["properties"]["verdict"]["enum"]
     history = read("releases", "")["properties"]["releases"]["items"]["properties"]
+    latest = read("latest", "")["properties"]
+    elsewhere = set(Origin) - {Origin.BUILT}
     for words, choices in (
         (manifest["system"]["enum"], System),
         (manifest["trigger"]["enum"], Trigger),
@@ -94,6 +137,11 @@ def test_schema_knows_every_word_of_the_closed_sets() -> None:
         (artifact["role"]["enum"], Role),
         (verdicts, Verdict),
         (history["status"]["enum"], ReleaseStatus.known_to_outside()),
+        (history["transfer"]["properties"]["kind"]["enum"], TransferKind),
+        *(
+            (each["origin"]["properties"]["kind"]["enum"], elsewhere)
+            for each in (manifest, latest, history)
+        ),
     ):
         assert set(words) == {str(choice) for choice in choices}
 
@@ -114,8 +162,7 @@ def test_schema_refuses_what_is_wrong() -> None:
 
 
 def test_publish_writes_what_the_schema_says(db: None) -> None:
-    release = ReleaseFactory(pinned=True, channel__checks=[])
-    ArtifactFactory(release=release, stored=True)
-    assert publish(release, at=NOW)
-    assert Channel.objects.count() == 1
+    release = ReleaseFactory(finished=True, channel__checks=[])
+    publish_held(release, NOW)
+    assert release.is_published, release.reason
     check("release", artifacts().read(release.key(documents.manifest_name(release.system))))

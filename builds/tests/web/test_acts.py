@@ -10,7 +10,14 @@ from django.urls import reverse
 from builds.choices import ReleaseStatus, System, Trigger
 from builds.models import AuditEntry, Channel, Head, Release
 from builds.storage import artifacts, channel_key
-from builds.tests.factories import NOW, BuildFactory, ChannelFactory, ReleaseFactory, UserFactory
+from builds.tests.factories import (
+    NOW,
+    BuildFactory,
+    ChannelFactory,
+    ReleaseFactory,
+    UserFactory,
+    finish,
+)
 from builds.tests.web.reading import text_of
 from portal.celery import app as celery_app
 
@@ -244,8 +251,7 @@ def test_finished_draft_is_published_by_hand(as_admin: Client) -> None:
     draft = ReleaseFactory(pinned=True)
     url = reverse("release-publish", args=[draft.pk])
     assert "it waits for netboot" in text_of(as_admin.get(url))
-    draft.builds.update(status="succeeded")
-    draft.checks.update(verdict="passed")
+    finish(draft, NOW)
     said = text_of(as_admin.post(url, follow=True))
     assert f"{draft} is published." in said
     assert AuditEntry.objects.get().who == "root"
@@ -282,6 +288,7 @@ def test_channel_with_a_bad_name_is_refused_in_the_admin(as_admin: Client) -> No
         "name": "latest",
         "title": "x",
         "position": 0,
+        "builder": "nix",
         "flake": "path:images",
         "overrides": "{}",
         "checks": "[]",

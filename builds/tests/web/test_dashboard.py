@@ -234,7 +234,7 @@ def test_number_of_queries_does_not_grow_with_channels(
 
     fill()
     client.get("/")
-    queries = 9
+    queries = 8
     with django_assert_num_queries(queries):
         client.get("/")
     for _ in range(4):

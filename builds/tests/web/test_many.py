@@ -11,11 +11,13 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 from builds.management.crowd import make_crowd
 from builds.models import Build, Release
+from builds.tests.downloads.test_downloads import body
 
 MOST_QUERIES = 10
 FIRST_VISIT = 60_000  # bytes
@@ -44,6 +46,14 @@ PAGES = (
     "/badge/crowd-03/aarch64-linux.json",
     "/releases/download/crowd-03/initrd-x86_64-linux.meta4",
     "/releases/latest/download/initrd-x86_64-linux.meta4",
+    "/api/v1/channels/",
+    "/api/v1/channels/crowd-03/",
+    "/api/v1/latest/crowd-03/x86_64-linux/",
+    "/api/v1/latest/crowd-03/x86_64-linux/?at=2026-01-01",
+    "/api/v1/releases/?limit=100",
+    "/api/v1/releases/?channel=crowd-03&system=aarch64-linux&status=failed&variant=netboot",
+    "/api/v1/builds/?limit=100",
+    "/api/v1/builds/?channel=crowd-03&system=aarch64-linux&status=failed&variant=netboot",
 )
 
 
@@ -62,14 +72,23 @@ def crowd(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator
 def pages() -> list[str]:
     """The lists, and releases and builds of every kind, the oldest and the newest."""
     good = Release.objects.published()
-    rows = [
-        good.first(),
-        good.last(),
-        Release.objects.failed().last(),
+    releases = [good.first(), good.last(), Release.objects.failed().last()]
+    builds = [
         Build.objects.succeeded().order_by("pk").last(),
         Build.objects.ended().filter(status="failed").last(),
     ]
-    return [*PAGES, *(row.get_absolute_url() for row in rows if row is not None)]
+    found = [row for row in (*releases, *builds) if row is not None]
+    assert len(found) == 5
+    return [*PAGES, *(path for row in found for path in paths_of(row))]
+
+
+def paths_of(row: Release | Build) -> list[str]:
+    """Of a release or a build its page, and what the API tells of it."""
+    if isinstance(row, Build):
+        own = [reverse(f"api:{name}", args=[row.pk]) for name in ("build", "log", "lines")]
+    else:
+        own = [reverse("api:release", args=[row.channel.name, row.version, row.system])]
+    return [row.get_absolute_url(), *own]
 
 
 @pytest.mark.usefixtures("crowd")
@@ -77,10 +96,10 @@ def test_every_page_takes_at_most_ten_queries(db: None, client: Client) -> None:
     assert Release.objects.count() == 20 * 2 * 500
     counts = {}
     for path in pages():
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
-            assert client.get(path).status_code == 200, path
+        with CaptureQueriesContext(connection) as queries:
+            response = client.get(path)
+            assert response.status_code == 200, path
+            body(response)
         counts[path] = len(queries)
     assert {path: count for path, count in counts.items() if count > MOST_QUERIES} == {}
 
