@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from django.utils import timezone
@@ -37,7 +38,7 @@ def declared(channel: Channel) -> Arrival:
     return declare(what, by=PORTAL, at=timezone.now())
 
 
-def go_on(pk: int) -> Release:
+def go_on(pk: UUID) -> Release:
     """What a program does that does not know how far it came: ask, send the rest, finish."""
     arrival, now = Arrival.objects.get(pk=pk), timezone.now()
     for file in arrival.files.all():
