@@ -62,6 +62,7 @@ class NixBuilder:
         """Build one image; see Builder."""
         watch = Watch(request.cancelled, request.time_limit, request.silence_limit)
         calls = NixCalls(self.settings, watch, request.log)
+        watch.check(watch.started)
         request.log.stage(Stage.EVALUATE)
         # Nix is silent while it reads the flake; whoever watches sees at once that it has begun.
         request.log.line(f"Evaluating {request.attribute} of {request.pin.flake}")

@@ -15,7 +15,6 @@ from django.core.management import CommandError, call_command
 from django.db.models import Model
 from django.test import Client
 
-from builds import points
 from builds.choices import ReleaseStatus
 from builds.models import Artifact, Channel, Check, Head, Release, Transfer
 from builds.storage import artifacts
@@ -24,6 +23,7 @@ from builds.tests.downloads.test_downloads import body
 from builds.tests.mirrors.conftest import SYSTEM, Keys, become_another_portal
 from builds.tests.models.rows import channel
 from builds.tests.retention.conftest import storage_kind, stored_keys
+from builds.tests.retention.dying import death_at
 
 __all__ = ["storage_kind"]
 
@@ -161,20 +161,12 @@ def test_channel_that_is_built_here_takes_nothing(packed: Path) -> None:
     assert stored_keys() == before
 
 
-def test_import_that_is_killed_shows_nothing_and_is_finished_by_another(packed: Path) -> None:
-    class Killed(BaseException):
-        pass
-
-    def die(name: str) -> None:
-        if name == "import: files stored":
-            raise Killed
-
-    points.visit(die)
-    try:
-        with pytest.raises(Killed):
-            take(packed)
-    finally:
-        points.visit(None)
+@pytest.mark.parametrize("point", ["import: file stored", "import: files stored"])
+def test_import_that_is_killed_shows_nothing_and_is_finished_by_another(
+    packed: Path, point: str
+) -> None:
+    with death_at(point):
+        take(packed)
     assert not Release.objects.exists()
 
     assert "published: demo 1.0" in take(packed)

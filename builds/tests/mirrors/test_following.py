@@ -33,6 +33,7 @@ from builds.tests.mirrors.conftest import (
 )
 from builds.tests.models.rows import channel
 from builds.tests.retention.conftest import storage_kind, stored_keys
+from builds.tests.retention.dying import death_at
 from builds.tests.web.reading import text_of
 
 __all__ = ["storage_kind"]
@@ -40,6 +41,12 @@ __all__ = ["storage_kind"]
 pytestmark = pytest.mark.django_db
 FOLDER = "releases/download/demo/1.0"
 INITRD, MANIFEST = f"initrd-{SYSTEM}", f"release-{SYSTEM}.json"
+FILES = (
+    f"bzImage-{SYSTEM}",
+    INITRD,
+    f"netboot-{SYSTEM}.ipxe",
+    f"nixos-kexec-installer-{SYSTEM}.tar.gz",
+)
 LATEST = f"releases/download/demo/latest-{SYSTEM}.json"
 HISTORY = "releases/download/demo/releases.json"
 
@@ -259,6 +266,22 @@ def test_follower_that_died_goes_on_where_it_was(first: Tree) -> None:
 
     assert first.fetched(INITRD) == ["bytes=700-"]
     assert versions() == {"1.0"}
+
+
+@pytest.mark.parametrize("point", ["follow: file fetched", "follow: files stored"])
+def test_follower_that_is_killed_between_two_steps_shows_nothing_and_is_finished_by_another(
+    first: Tree, point: str
+) -> None:
+    with death_at(point):
+        follow(first)
+    assert not Release.objects.exists()
+    first.asked.clear()
+
+    follow(first)
+
+    assert versions() == {"1.0"}
+    fetched = sum(bool(first.fetched(name)) for name in FILES)
+    assert fetched == (0 if point == "follow: files stored" else len(FILES) - 1), "none twice"
 
 
 def test_slow_server_is_given_up(first: Tree, settings: LazySettings) -> None:

@@ -9,7 +9,8 @@ from random import Random
 import pytest
 from django.test import Client
 from django.utils import timezone
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from builds import pipeline
@@ -30,6 +31,7 @@ CHANNELS = st.builds(
 )
 
 
+@hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(CHANNELS, INSTANTS)
 def test_slot_lies_in_the_week_before_and_on_its_day(channel: Channel, at: datetime) -> None:
     slot = channel.slot_at_or_before(at)

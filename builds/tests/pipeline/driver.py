@@ -24,7 +24,9 @@ def take(step: Step) -> None:
         case "check":
             pipeline.run_check(Check.objects.get(pk=step.row), worker=WORKER)
         case "publish":
-            publish_held(Release.objects.get(pk=step.row), timezone.now())
+            release = Release.objects.get(pk=step.row)
+            if release.is_draft:  # what is published already nobody can hold
+                publish_held(release, timezone.now())
         case unknown:
             raise AssertionError(unknown)
 

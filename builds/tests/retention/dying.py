@@ -1,4 +1,4 @@
-"""A process that dies at its n-th write, to the database or to the storage."""
+"""A process that dies at its n-th write, to the database or to the storage, or at a point."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from django.db import connection
 
+from builds import points
 from builds.storage import FolderStorage
 
 WRITES = ("UPDATE", "INSERT", "DELETE")
@@ -62,3 +63,22 @@ def life_of(writes: int) -> Iterator[None]:
         pass
     finally:
         Life.left = None
+
+
+@contextmanager
+def death_at(point: str) -> Iterator[None]:
+    """Run a block that ends where it first comes to a point; it must come there."""
+
+    def visit(name: str) -> None:
+        if name == point:
+            points.visit(None)
+            raise Killed
+
+    points.visit(visit)
+    try:
+        yield
+    except Killed:
+        return
+    finally:
+        points.visit(None)
+    raise AssertionError(f"nothing came to {point!r}")

@@ -225,7 +225,7 @@ def test_command_ends_with_an_error_where_a_file_is_damaged(
 ) -> None:
     other = stored_release(release.channel, "2.0")
     call_command("scrub")
-    assert "12 files of 2 releases" in capsys.readouterr().out
+    assert "20 files of 2 releases" in capsys.readouterr().out
     call_command("scrub", since_days=1)
     assert "0 files of 0 releases" in capsys.readouterr().out
     damage(release)
