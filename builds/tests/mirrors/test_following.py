@@ -318,6 +318,9 @@ def test_signed_release_is_taken_and_the_keys_stay_pinned(
     assert "only digests" not in said
     page = text_of(client.get(Release.objects.get().get_absolute_url()))
     assert f"The signature of {keys.who} was verified" in page
+    assert f"by {keys.who}, where it was made" in page
+    assert f"SHA256SUMS-{SYSTEM}.sig" in page
+    assert "came from another portal" in text_of(client.get("/verify/"))
     with pytest.raises(CommandError, match="other keys were pinned"):
         call_command("follow", tree.url, *pin(tmp_path, other.allowed))
     assert "no keys" not in follow(tree), "they need not be named again"
