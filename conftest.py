@@ -96,9 +96,11 @@ def release_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def signer_keys(settings: LazySettings, release_keys: Path, tmp_path: Path) -> Path:
+def signer_keys(
+    settings: LazySettings, release_keys: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """Each test has a signer of its own: its real code, asked in this process."""
-    folder = tmp_path / "keys"
+    folder = tmp_path_factory.mktemp("signer") / "keys"
     shutil.copytree(release_keys, folder)
     settings.SIGNER_KEYS = folder
     settings.SIGNER = {

@@ -55,13 +55,11 @@ def run(supervisor: Supervisor, folder: Path, address: Address) -> int:
     preparing = supervisor.start(set_up("run", setup.INPUTS))
     python = venv.provide(supervisor, folder, "requirements.txt")
     services = Services(python, folder, address)
-    for service in services.embedded():
-        supervisor.start(service)
+    start(supervisor, services.before_the_database())
     code = supervisor.finish(services.prepare())
     if code:
         return code  # it has said why, in one line
-    supervisor.start(services.web())
-    supervisor.start(services.beat())
+    start(supervisor, services.beside_the_database())
     while not answers(address):
         supervisor.turn()
     say(f"running at {address.url} (Ctrl-C stops it)")
@@ -73,6 +71,12 @@ def run(supervisor: Supervisor, folder: Path, address: Address) -> int:
     supervisor.start(services.worker("default", SHORT))
     while True:
         supervisor.turn()
+
+
+def start(supervisor: Supervisor, services: list[Service]) -> None:
+    """Start these in their order."""
+    for service in services:
+        supervisor.start(service)
 
 
 def set_up(*groups: str) -> Service:
@@ -94,10 +98,14 @@ class Services:
         self._log = folder / "log"
         self._address = address
 
-    def embedded(self) -> list[Service]:
-        """What others talk to; the settings may name one that somebody else runs."""
-        servers = {"REDIS_URL": self.redis(), "SIGNER_SOCKET": self.signer()}
-        return [own for name, own in servers.items() if not os.environ.get(name, "").strip()]
+    def before_the_database(self) -> list[Service]:
+        """What `prepare` talks to; the settings may name one that somebody else runs."""
+        return [] if _is_named("REDIS_URL") else [self.redis()]
+
+    def beside_the_database(self) -> list[Service]:
+        """What reads settings and rows, and so wants them right; the signer may be another's."""
+        signers = [] if _is_named("SIGNER_SOCKET") else [self.signer()]
+        return [*signers, self.web(), self.beat()]
 
     def redis(self) -> Service:
         """The embedded Redis; last to go, because the others talk to it until their end."""
@@ -136,6 +144,10 @@ class Services:
 
     def _service(self, name: str, *words: str) -> Service:
         return Service(name, (self._python, "-m", *words))
+
+
+def _is_named(setting: str) -> bool:
+    return bool(os.environ.get(setting, "").strip())
 
 
 _CELERY = ("celery", "--quiet", "--app", "portal")

@@ -10,12 +10,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from builds.choices import ReleaseStatus, System
 from builds.models import Channel, Head, HeadMove, Release
+from builds.pipeline import documents
 from builds.pipeline.mirrored import (
     Mirrored,
     Refused,
@@ -29,6 +32,7 @@ from builds.pipeline.mirrored import (
 )
 from builds.pipeline.publish import write_moving
 from builds.pipeline.signatures import known_keys
+from builds.pipeline.signed import signer_of
 from builds.pipeline.taken import (
     WRONG,
     Outcome,
@@ -38,6 +42,7 @@ from builds.pipeline.taken import (
     line_fields,
     origin_fields,
 )
+from builds.storage import artifacts
 
 logger = logging.getLogger(__name__)
 
@@ -48,9 +53,10 @@ def restore(*, at: datetime, unsigned: bool = False) -> Iterator[Outcome]:
     """Make the rows that the storage tells of; what is there already stays as it is.
 
     Every file of a published release is hashed; one that does not match refuses its release.
-    Where the release keys are known, a release that none of them has signed is refused, too; with
-    `unsigned` one without any signature is taken. Raises OSError where the storage can't be
-    listed.
+    Where the release keys are known, a release that none of them has signed is refused, too, and
+    one that came from elsewhere unless who is pinned has signed it; with `unsigned` one without
+    any signature is taken, and what came from elsewhere. Raises OSError where the storage can't
+    be listed.
     """
     trust = Trust(known_keys(), unsigned=unsigned)
     for shelf in shelves():
@@ -108,7 +114,7 @@ def _restored(
         return Outcome("known", name)
     try:
         status = status_of(line)
-        signed_by = trust.signer_of(found)
+        signed_by = _signer_of(found, line, trust)
         if status == ReleaseStatus.PUBLISHED:
             check_files(found)
         with transaction.atomic():
@@ -116,6 +122,33 @@ def _restored(
     except WRONG as error:
         return Outcome("refused", f"{name}: {error}")
     return Outcome("restored", f"{name}, {release.get_status_display()}")
+
+
+def _signer_of(found: Mirrored, line: dict[str, Any] | None, trust: Trust) -> str:
+    """The id of the key of this portal that signed a release, "" for none. Raises Refused."""
+    if not (line or {}).get("transfer"):
+        return trust.signer_of(found)
+    if trust.keys is not None and not trust.unsigned:
+        _check_pinned(found)
+    return ""
+
+
+def _check_pinned(found: Mirrored) -> None:
+    """Raises Refused where nobody whom the settings name has signed a release of elsewhere.
+
+    The storage says that it is from elsewhere, and must not say whom to trust.
+    """
+    if not settings.FOLLOW_ALLOWED_SIGNERS:
+        raise Refused(
+            "it came from elsewhere, and FOLLOW_ALLOWED_SIGNERS names nobody who may have signed "
+            "it; restore --unsigned takes it"
+        )
+    read_papers = {
+        name: artifacts().read(found.key(name)) for name in documents.paper_names(found.system)
+    }
+    papers = {name: data for name, data in read_papers.items() if data is not None}
+    pinned = Path(settings.FOLLOW_ALLOWED_SIGNERS).read_text()
+    signer_of(papers, documents.unsigned_names(found.system), pinned)
 
 
 def _recorded(channel: Channel, line: dict[str, Any]) -> Outcome:

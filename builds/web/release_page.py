@@ -132,8 +132,9 @@ def _files(release: Release, damages: Iterable[Damage], base: str) -> tuple[File
 
 def _papers(release: Release, base: str) -> tuple[Link, ...]:
     known = sorted(documents.paper_names(release.system))
-    # Those of a release that nobody has signed are not there.
-    names = [name for name in known if release.signed_by or not documents.is_signature(name)]
+    # Of the signatures only those are there that the release came with.
+    is_there = release.papers.keys() | documents.unsigned_names(release.system)
+    names = [name for name in known if name in is_there]
     return tuple(Link(name, paper_url(base, release, name)) for name in names)
 
 

@@ -21,7 +21,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Take whether to believe what nobody has signed."""
         parser.add_argument(
-            "--unsigned", action="store_true", help="take releases without any signature, too"
+            "--unsigned",
+            action="store_true",
+            help="take releases that nobody signed or that came from elsewhere, too",
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:

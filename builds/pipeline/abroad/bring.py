@@ -47,7 +47,7 @@ def verify(found: Mirrored, papers: Papers, allowed_signers: str) -> str:
         raise Refused("its sums file and its manifest do not agree")
     if not allowed_signers:
         return ""
-    return signer_of(papers, sorted(documents.paper_names(found.system)), allowed_signers)
+    return signer_of(papers, documents.unsigned_names(found.system), allowed_signers)
 
 
 def bring(site: Site, found: Mirrored, progress: Progress) -> None:
@@ -76,7 +76,7 @@ def store_papers(found: Mirrored, papers: Papers) -> None:
     """
     manifest = documents.manifest_name(found.system)
     for name in sorted(papers, key=lambda name: (name == manifest, name)):
-        if name not in documents.paper_names(found.system):
+        if documents.is_signature(name):
             artifacts().replace(found.key(name), papers[name])  # it may have been signed again
             continue
         try:

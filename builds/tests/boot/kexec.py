@@ -6,9 +6,8 @@ from django.test import Client
 
 from builds.choices import Role, Variant
 from builds.models import Channel, Release
-from builds.pipeline import publish
 from builds.tests.boot.rescue import Shop, tarball
-from builds.tests.factories import ArtifactFactory, BuildFactory
+from builds.tests.factories import ArtifactFactory, BuildFactory, publish_held
 from builds.tests.models.rows import NOW, draft
 
 NAME = "nixos-kexec-installer-x86_64-linux.tar.gz"
@@ -42,7 +41,8 @@ def published(of: Channel, version: str, served: Shop, least: int | None = None)
             stored=True,
         )
         served.files[f"/{release.key(name)}"] = data
-    assert publish(release, at=NOW)
+    publish_held(release, NOW)
+    assert release.is_published, release.reason
     return release
 
 

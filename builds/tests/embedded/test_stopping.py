@@ -59,7 +59,13 @@ def test_open_request_does_not_hold_up_a_killed_supervisor(start: Start) -> None
         portal.wait_until("empty process table", lambda: not portal.processes(), within=10)
 
 
-FALLS = {"web": "gunicorn", "worker": "portal worker", "beat": "beat", "redis": "redis --port"}
+FALLS = {
+    "web": "gunicorn",
+    "worker": "portal worker",
+    "beat": "beat",
+    "redis": "redis --port",
+    "signer": "manage.py signer",
+}
 
 
 def test_every_program_that_falls_is_started_again(start: Start) -> None:

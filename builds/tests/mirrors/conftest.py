@@ -19,7 +19,7 @@ import pytest
 from django.conf import LazySettings
 
 from builds.models import Channel, Head, Release
-from builds.pipeline.documents import paper_names
+from builds.pipeline import documents
 from builds.storage import artifacts
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
@@ -157,10 +157,24 @@ class Keys:
         return paper.with_suffix(".sig").read_bytes()
 
     def sign(self, release: Release, namespace: str = "nixos-images") -> None:
-        """Sign a release's papers, in the storage."""
-        for name in paper_names(release.system):
+        """Let this key have signed a release, in place of the signer's."""
+        signed = {}
+        for name in documents.unsigned_names(release.system):
             data = artifacts().read(release.key(name)) or b""
-            artifacts().replace(release.key(f"{name}.sig"), self.signature(data, namespace))
+            signed[f"{name}.sig"] = self.signature(data, namespace)
+        for name, signature in signed.items():
+            artifacts().replace(release.key(name), signature)
+        digests = {name: documents.digest(signature) for name, signature in signed.items()}
+        assert release.note_signed_again(digests, self.who)
+
+
+def unsign(release: Release, *names: str) -> None:
+    """Take away the signatures of these papers of a release, from storage and row."""
+    gone = {each for name in names for each in documents.signature_names(name)}
+    for name in gone:
+        artifacts().delete(release.key(name))
+    release.papers = {name: sha for name, sha in release.papers.items() if name not in gone}
+    release.save(update_fields=["papers"])
 
 
 @pytest.fixture(autouse=True)

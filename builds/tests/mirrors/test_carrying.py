@@ -20,7 +20,7 @@ from builds.models import Artifact, Channel, Check, Head, Release, Transfer
 from builds.storage import artifacts
 from builds.tests.downloads.conftest import stored_release
 from builds.tests.downloads.test_downloads import body
-from builds.tests.mirrors.conftest import SYSTEM, Keys, become_another_portal
+from builds.tests.mirrors.conftest import SYSTEM, Keys, become_another_portal, unsign
 from builds.tests.models.rows import channel
 from builds.tests.retention.conftest import storage_kind, stored_keys
 from builds.tests.retention.dying import death_at
@@ -197,13 +197,15 @@ def test_release_that_is_not_signed_by_a_pinned_key_is_refused(
     how: str, tmp_path: Path, keys: Keys
 ) -> None:
     release = stored_release(channel(), "1.0")
-    if how == "another key":
+    if how == "unsigned":
+        unsign(release, SUMS, MANIFEST)
+    elif how == "another key":
         Keys.make(tmp_path, "mallory").sign(release)
     elif how == "another namespace":
         keys.sign(release, "file")
     elif how == "manifest only":
         keys.sign(release)
-        artifacts().delete(release.key(f"{SUMS}.sig"))
+        unsign(release, SUMS)
     path = pack(tmp_path / "demo.tar")
     pinned = tmp_path / "signers"
     pinned.write_text(keys.allowed)

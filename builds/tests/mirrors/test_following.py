@@ -341,6 +341,9 @@ def test_signed_release_is_taken_and_the_keys_stay_pinned(
     assert "only digests" not in said
     page = text_of(client.get(Release.objects.get().get_absolute_url()))
     assert f"The signature of {keys.who} was verified" in page
+    assert f"by {keys.who}, where it was made" in page
+    assert f"SHA256SUMS-{SYSTEM}.sig" in page
+    assert "came from another portal" in text_of(client.get("/verify/"))
     with pytest.raises(CommandError, match="other keys were pinned"):
         call_command("follow", tree.url, *pin(tmp_path, other.allowed))
     assert "no keys" not in follow(tree), "they need not be named again"
@@ -415,8 +418,28 @@ def test_every_known_channel_is_followed_where_none_is_named(first: Tree) -> Non
 def test_transfer_comes_back_by_a_restore(first: Tree, tmp_path: Path, keys: Keys) -> None:
     follow(first)
     before = Transfer.objects.values("kind", "source", "signer", "taken_at").get()
-    Head.objects.all().delete(), Release.objects.all().delete(), Channel.objects.all().delete()
+    forget_rows()
 
-    list(pipeline.restore(at=timezone.now()))
+    list(pipeline.restore(at=timezone.now(), unsigned=True))
 
     assert Transfer.objects.values("kind", "source", "signer", "taken_at").get() == before
+
+
+def test_what_was_followed_is_restored_where_who_is_pinned_has_signed_it(
+    tree: Tree, keys: Keys, settings: LazySettings, tmp_path: Path
+) -> None:
+    signed_copy(tree, keys)
+    follow(tree)
+    forget_rows()
+
+    assert "restore --unsigned takes it" in "".join(map(str, pipeline.restore(at=timezone.now())))
+    settings.FOLLOW_ALLOWED_SIGNERS = pin(tmp_path, Keys.make(tmp_path, "mallory").allowed)[1]
+    assert "by no key that is pinned" in "".join(map(str, pipeline.restore(at=timezone.now())))
+    assert not Release.objects.exists()
+    settings.FOLLOW_ALLOWED_SIGNERS = pin(tmp_path, keys.allowed)[1]
+    list(pipeline.restore(at=timezone.now()))
+    assert Release.objects.get().signed_by == ""
+
+
+def forget_rows() -> None:
+    Head.objects.all().delete(), Release.objects.all().delete(), Channel.objects.all().delete()
