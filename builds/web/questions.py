@@ -206,15 +206,14 @@ def _what_stops(release: Release) -> str:
 
 def _head_after(release: Release) -> str:
     head = Head.objects.of(release.channel.name, release.system)
-    before = pipeline.head_without(release)
     if head is not None and head.release_id != release.pk:
         said = gettext("The latest of {channel} for {system} stays {version}.")
-        before = head.release
-    elif before is not None:
+        after: Release | None = head.release
+    elif (after := pipeline.head_without(release)) is not None:
         said = gettext("The latest of {channel} for {system} becomes {version} again.")
     else:
         said = gettext(
             "No other release of {channel} for {system} is published: none is left to download."
         )
-    version = before.version if before else ""
+    version = after.version if after else ""
     return said.format(channel=release.channel, system=release.system, version=version)
