@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +15,9 @@ __all__ = ["fleet", "make_channel"]
 
 
 @pytest.fixture
-def fleet(database_url: str, tmp_path: Path) -> Iterator[Fleet]:
-    """Nothing runs yet but an empty Redis that keeps nothing."""
+def fleet(database_url: str, release_keys: Path, tmp_path: Path) -> Iterator[Fleet]:
+    """Nothing runs yet but the signer, and an empty Redis that keeps nothing."""
+    shutil.copytree(release_keys, tmp_path / "keys")
     started = Fleet(tmp_path, database_url)
     yield started
     started.end()

@@ -32,7 +32,7 @@ call_command(*sys.argv[1:])
 class Fleet:
     """Processes of one portal, its signer first; `end` leaves none behind.
 
-    The folder has the test's keys.
+    The folder holds the keys in `keys`.
     """
 
     def __init__(self, folder: Path, database_url: str) -> None:

@@ -39,4 +39,4 @@ def drive(release: Release) -> Release:
             take(step)
         if not release.is_draft:
             return release
-    raise AssertionError(f"{release} does not come to an end")
+    raise AssertionError(f"{release} does not come to an end: {release.reason}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from builds import broker, tasks
 from builds.models import Build
@@ -68,3 +70,21 @@ def test_withdrawal_is_told_at_once(client: Client) -> None:
     client.post(f"/releases/{release.pk}/withdraw", {"reason": "it eats disks"})
 
     assert broker.waiting("default") == {("notify", 0)}
+
+
+@pytest.mark.usefixtures("_broker")
+def test_release_that_can_not_be_signed_now_is_left_to_the_next_tick(
+    signer_keys: Path, tmp_path: Path
+) -> None:
+    release = ReleaseFactory(finished=True, at=timezone.now())
+    away = signer_keys.rename(tmp_path / "away")
+
+    tasks.publish.run(release.pk)
+
+    release.refresh_from_db()
+    assert release.is_draft
+    assert "as soon as that is possible" in release.reason
+    assert broker.waiting("default") == {("pieces", 0)}
+    away.rename(signer_keys)
+    tasks.reconcile.run()
+    assert ("publish", release.pk) in broker.waiting("default")

@@ -57,6 +57,8 @@ def test_click_hands_the_plan_of_each_draft_to_the_broker(
     monkeypatch.setattr(celery_app.conf, "broker_url", redis_url)
     monkeypatch.setattr(celery_app, "_pool", None)
     monkeypatch.setattr(celery_app.amqp, "_producer_pool", None)
+    with celery_app.connection_for_write() as connection:
+        connection.default_channel.client.flushall()
     ChannelFactory(name="demo")
     as_admin.post("/channels/demo/trigger")
     with celery_app.connection_for_read(redis_url) as connection:

@@ -79,7 +79,7 @@ def test_dashboard_is_used_by_keyboard_alone(make_web: MakeWeb, database_url: st
             page.keyboard.press("Tab")
             reached.append(page.evaluate(WHERE))
             assert page.evaluate(HAS_RING), reached[-1]
-        assert reached[:3] == ["Kexec", "iPXE", "nixos-anywhere"]
+        assert reached[:3] == ["Kexec", "curl | sh", "iPXE"]
         assert any(where.startswith("Copy") for where in reached)
         page.get_by_role("link", name="iPXE", exact=True).focus()
         page.keyboard.press("Enter")
