@@ -6,9 +6,11 @@ resume; what is to come is declared in JSON, with digests.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -45,6 +47,7 @@ router = Router(tags=["uploads"])
 TUS = "1.0.0"
 PIECE = "application/offset+octet-stream"
 BLOCK = 1024 * 1024
+HEARD_OUT = 32 * BLOCK  # what a refused sender may still send, in bytes
 WRONG_CHECKSUM = 460  # tus has it so
 NO_ROOM = 507
 _MAY_UPLOAD = Bearer(Scope.UPLOAD, Act.PUBLISH)
@@ -175,9 +178,12 @@ def piece(request: HttpRequest, upload_id: UUID, name: str) -> HttpResponse:
     """
     file = _file(request, upload_id, name)
     start, length = _place(request, file)
+    blocks = _blocks(request, length)
     try:
-        pipeline.take_in(file, start, _blocks(request, length), at=timezone.now())
+        pipeline.take_in(file, start, blocks, at=timezone.now())
     except pipeline.WrongPlace as error:
+        # Who is still sending would hear of a broken connection, and not of the right offset.
+        deque(islice(blocks, HEARD_OUT // BLOCK), maxlen=0)
         offset = {"Upload-Offset": str(error.offset)}
         raise Problem(
             409, str(error), title="Wrong offset", headers=offset, offset=error.offset
