@@ -33,6 +33,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--boot-matrix", metavar="FILE", help="measure all, and write the boot matrix there"
     )
+    parser.addoption(
+        "--long", action="store_true", help="all of what is otherwise a sample: hours, not minutes"
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -65,6 +68,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFolde
 
 def _place(folder: str) -> int:
     return TOGETHER.index(folder) if folder in TOGETHER else len(TOGETHER)
+
+
+@pytest.fixture(scope="session")
+def is_long(request: pytest.FixtureRequest) -> bool:
+    """Whether there is time for more than a sample."""
+    return bool(request.config.getoption("--long"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,7 +11,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from builds.tests import s3
@@ -41,6 +41,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="decides the order of the cases")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--bugs", action="store_true", help="the seeded bugs instead")
+    parser.add_argument("--bug", choices=bug_list.CASES, action="append", help="only this one")
     parser.add_argument("--point", default="", help="only the points that contain this")
     parser.add_argument("--json", type=Path, help="write every result there")
     return parser.parse_args()
@@ -49,20 +50,17 @@ def arguments() -> argparse.Namespace:
 def cases_for(asked: argparse.Namespace) -> list[Case]:
     """What was asked for."""
     if asked.bugs:
-        return [case for case in bug_cases() if case.world in (asked.world or WORLDS)]
+        bugs = bug_cases(asked.bug or bug_list.CASES)
+        return [case for case in bugs if case.world in (asked.world or WORLDS)]
     chosen = matrix.in_worlds(
         asked.world or WORLDS, kills=asked.kills, faults=asked.faults, seed=asked.seed
     )
     return [case for case in chosen if asked.point in case.point]
 
 
-def bug_cases() -> list[Case]:
+def bug_cases(bugs: Iterable[str]) -> list[Case]:
     """Each bug at its places; and the same cases without it, which must hold, each once."""
-    seeded = [
-        dataclasses.replace(case, bug=bug)
-        for bug, cases in bug_list.CASES.items()
-        for case in cases
-    ]
+    seeded = [dataclasses.replace(case, bug=bug) for bug in bugs for case in bug_list.CASES[bug]]
     return seeded + list({dataclasses.replace(case, bug="") for case in seeded})
 
 
