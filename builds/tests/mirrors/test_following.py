@@ -449,3 +449,34 @@ def test_what_was_followed_is_restored_where_who_is_pinned_has_signed_it(
 
 def forget_rows() -> None:
     Head.objects.all().delete(), Release.objects.all().delete(), Channel.objects.all().delete()
+
+
+def test_api_tells_where_a_release_came_from_and_how_it_is_signed(
+    tree: Tree, keys: Keys, tmp_path: Path, client: Client
+) -> None:
+    signed_copy(tree, keys)
+    # Who signs like this signs with OpenSSH alone.
+    for sig in tree.root.rglob("*.minisig"):
+        sig.unlink()
+    follow(tree, *pin(tmp_path, keys.allowed))
+    latest = client.get(f"/api/v1/latest/demo/{SYSTEM}/").json()
+    detail = client.get(f"/api/v1/releases/demo/1.0/{SYSTEM}/").json()
+
+    assert detail["origin"] == {"kind": "built", "source": ""}
+    taken_at = detail["transfer"].pop("taken_at")
+    assert taken_at == Transfer.objects.get().taken_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    told = {"kind": "followed", "source": tree.url, "signer": keys.who}
+    assert detail["transfer"] == told
+    assert latest["signatures"] == detail["signatures"]
+    for name, urls in (
+        (f"SHA256SUMS-{SYSTEM}", detail["signatures"]),
+        (MANIFEST, detail["manifest_signatures"]),
+    ):
+        assert urls.keys() == {"ssh"}, "there is no other"
+        signature = body(client.get(urls["ssh"].removeprefix("http://testserver")))
+        assert signature == tree.path(f"{FOLDER}/{name}.sig").read_bytes()
+
+    Release.objects.get().withdraw("it eats disks", at=timezone.now())
+    gone = client.get(f"/api/v1/releases/demo/1.0/{SYSTEM}/").json()
+    assert (gone["signatures"], gone["manifest_signatures"]) == ({}, {})
+    assert gone["transfer"]["source"] == tree.url
