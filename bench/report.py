@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import first_line, overhead, reading, watchers
+from bench import answers, first_line, overhead, reading, watchers
 from bench.turns import Row, favour
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
@@ -22,6 +22,7 @@ TITLES = {
     "colours": "250,000 lines with colours, quotes and tabs",
     "first": "From a wish to the first line",
     "reading": "Reading a log of 1,000,000 lines",
+    "answers": "Small answers, a second",
     "watchers": "Watchers, embedded",
     "production": "Watchers, production",
 }
@@ -70,6 +71,7 @@ def measure(report: Report, wanted: list[str], folder: Path, *, is_quick: bool) 
         "colours": lambda: overhead.long_log(folder, 3, lines // 4, overhead.COLOURED),
         "first": lambda: first_line.first_line(folder, few),
         "reading": lambda: reading.reading(folder, lines),
+        "answers": lambda: answers.answers(folder, few, 2 if is_quick else 4),
         "watchers": lambda: watchers.embedded(folder),
         "production": lambda: watchers.production(folder, 500 if is_quick else 2000),
     }

@@ -69,7 +69,7 @@ def redis_and_worker(folder: Path) -> Iterator[None]:
         running(services.worker("worker", LONG).command, folder / "worker.log"),
         running(services.worker("default", SHORT).command, folder / "default.log"),
     ):
-        _wait(lambda: b"ready" in (folder / "worker.log").read_bytes() or _worker_is_there())
+        wait(lambda: b"ready" in (folder / "worker.log").read_bytes() or _worker_is_there())
         yield
 
 
@@ -87,15 +87,14 @@ def web(
     )
     with running(command, folder / "web.log", **settings) as process:
         url = f"http://127.0.0.1:{port}"
-        _wait(lambda: status(url, "/healthz") == 200)
+        wait(lambda: status(url, "/healthz") == 200)
         yield url, process.pid
 
 
 @contextmanager
 def nginx(folder: Path, pages: str, events: str) -> Iterator[str]:
     """Debian's nginx before the pages and the process for events; its address."""
-    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    assert program is not None, "nginx is missing; `make bench` installs it"
+    program = nginx_program()
     port = free_port()
     ports = {"pages": urlsplit(pages).port, "events": urlsplit(events).port, "port": port}
     place = folder / "nginx"
@@ -103,8 +102,15 @@ def nginx(folder: Path, pages: str, events: str) -> Iterator[str]:
     (place / "nginx.conf").write_text(NGINX.format(folder=place, **ports))
     with running((program, "-p", str(place), "-c", str(place / "nginx.conf")), place / "out"):
         url = f"http://127.0.0.1:{port}"
-        _wait(lambda: status(url, "/healthz") == 200)
+        wait(lambda: status(url, "/healthz") == 200)
         yield url
+
+
+def nginx_program() -> str:
+    """Where Debian's nginx is."""
+    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    assert program is not None, "nginx is missing; `make bench` installs it"
+    return program
 
 
 def status(url: str, path: str) -> int:
@@ -132,7 +138,8 @@ def _worker_is_there() -> bool:
     return Worker.objects.exists()
 
 
-def _wait(is_so: Callable[[], bool]) -> None:
+def wait(is_so: Callable[[], bool]) -> None:
+    """Until something is so, a minute at most."""
     until = time.monotonic() + 60
     while not is_so():
         assert time.monotonic() < until, "a program of the portal did not start"

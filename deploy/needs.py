@@ -152,6 +152,7 @@ TEST = (
     _test("dnsmasq", "dnsmasq-base"),
     _test("grub-script-check", "grub-common"),
     _test("aria2c", "aria2"),
+    _test("xmllint", "libxml2-utils"),
     _test("gpg", "gpg"),
     _test("gpgv", "gpgv"),
     _test("promtool", "prometheus"),
@@ -171,6 +172,7 @@ BENCH = (
         "the production shape is not measured",
         ("/usr/sbin/nginx",),
     ),
+    Need("wrk", "wrk", "bench", "requests a second are not measured"),
 )
 
 

@@ -6,4 +6,8 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
-application = get_wsgi_application()
+_django = get_wsgi_application()
+
+from portal.kept import KeptAnswers  # noqa: E402 - what it needs wants Django's settings
+
+application = KeptAnswers(_django)

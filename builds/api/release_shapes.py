@@ -11,15 +11,28 @@ from ninja import Field, Schema
 from builds import logs
 from builds.api.build_shapes import BuildShape, build_shape
 from builds.api.moments import Time
-from builds.api.shapes import FOLDER, PORTAL, CheckShape, check_shape
+from builds.api.shapes import (
+    FOLDER,
+    PORTAL,
+    CheckShape,
+    OriginShape,
+    check_shape,
+    signature_urls,
+)
 from builds.boot.addresses import immutable_url, paper_url
 from builds.boot.commands import boot_commands
-from builds.choices import ReleaseStatus, System, Trigger
-from builds.models import Artifact, Build, Check, Damage, Release
+from builds.choices import ReleaseStatus, System, TransferKind, Trigger
+from builds.models import Artifact, Build, Check, Damage, Release, Transfer
 from builds.models.release_queries import IS_LATEST, TOTAL_SIZE
 from builds.pipeline import documents, source_url
 
 RECORD = f"{PORTAL}/api/v1/releases/demo/26.05.20260820.b18a4b9/x86_64-linux/"
+
+
+def _signed(name: str) -> dict[str, str]:
+    """An example: where a paper's signatures are."""
+    place = f"{FOLDER}/26.05.20260820.b18a4b9/{name}"
+    return {"ssh": f"{place}.sig", "minisign": f"{place}.minisig"}
 
 
 class ReleaseShape(Schema):
@@ -81,9 +94,30 @@ class TriedShape(CheckShape):
     gates: bool = Field(description="whether it is published only where this has passed")
 
 
+class TransferShape(Schema):
+    """How a release came here that another portal built, checked and published."""
+
+    kind: TransferKind = Field(
+        description="followed, over the network; imported, from a file", examples=["followed"]
+    )
+    source: str = Field(
+        description="the portal it was read from, or the name of the file",
+        examples=["https://first.example.org"],
+    )
+    signer: str = Field(
+        description="whose signature was verified then; empty: only digests were",
+        examples=["release@first.example.org"],
+    )
+    taken_at: Time = Field(description="when it was published here")
+
+
 class ReleaseDetailShape(ReleaseShape):
     """All that is known of a release."""
 
+    origin: OriginShape
+    transfer: TransferShape | None = Field(
+        description="the portal that it came from; null where it was published here first"
+    )
     flake: str = Field(examples=["github:example/images/b18a4b9"])
     inputs: dict[str, str] = Field(
         description="inputs of the flake that were replaced, and by what", examples=[{}]
@@ -101,6 +135,13 @@ class ReleaseDetailShape(ReleaseShape):
     )
     sums_url: str | None = Field(
         examples=[f"{FOLDER}/26.05.20260820.b18a4b9/SHA256SUMS-x86_64-linux"]
+    )
+    signatures: dict[str, str] = Field(
+        description="URLs of signatures of the sums by kind, ssh and minisign; those that it has",
+        examples=[_signed("SHA256SUMS-x86_64-linux")],
+    )
+    manifest_signatures: dict[str, str] = Field(
+        description="the same of the manifest", examples=[_signed("release-x86_64-linux.json")]
     )
     successor_url: str | None = Field(
         description="the latest of its channel and system, where that is another", examples=[None]
@@ -155,6 +196,8 @@ def release_detail_shape(
     builds = sorted(release.builds.all(), key=lambda build: (build.variant, build.attempt))
     return ReleaseDetailShape(
         **dict(release_shape(release, base)),
+        origin=OriginShape(kind=release.origin, source=release.source),
+        transfer=_transfer(release),
         flake=documents.public_ref(release.flake),
         inputs={name: documents.public_ref(ref) for name, ref in release.overrides.items()},
         source_url=source_url(release),
@@ -165,6 +208,8 @@ def release_detail_shape(
         excerpt=logs.plain(release.excerpt),
         manifest_url=_paper(release, documents.manifest_name(release.system), base),
         sums_url=_paper(release, documents.sums_name(release.system), base),
+        signatures=_signatures(release, documents.sums_name(release.system), base),
+        manifest_signatures=_signatures(release, documents.manifest_name(release.system), base),
         successor_url=release_url(successor, base) if successor else None,
         checks=[_tried(check) for check in release.checks.all()],
         artifacts=[_file(artifact, release, wrong, base) for artifact in release.artifacts.all()],
@@ -198,6 +243,22 @@ def changed_at(release: Release, damages: Iterable[Damage], moved_at: datetime) 
 
 def _paper(release: Release, name: str, base: str) -> str | None:
     return paper_url(base, release, name) if release.is_published else None
+
+
+def _signatures(release: Release, name: str, base: str) -> dict[str, str]:
+    return signature_urls(release, name, base) if release.is_published else {}
+
+
+def _transfer(release: Release) -> TransferShape | None:
+    transfer: Transfer | None = getattr(release, "transfer", None)
+    if transfer is None:
+        return None
+    return TransferShape(
+        kind=TransferKind(transfer.kind),
+        source=transfer.source,
+        signer=transfer.signer,
+        taken_at=transfer.taken_at,
+    )
 
 
 def _tried(check: Check) -> TriedShape:

@@ -80,8 +80,8 @@ class LatestShape(Schema):
     )
     sums_url: str = Field(examples=[f"{FOLDER}/26.05.20260820.b18a4b9/SHA256SUMS-x86_64-linux"])
     signatures: dict[str, str] = Field(
-        description="URLs of signatures of the sums by kind; empty where it was published "
-        "before releases were signed",
+        description="URLs of signatures of the sums by kind, ssh and minisign; empty "
+        "where nobody signed it; of another portal's release those that it came with",
         examples=[
             {
                 "ssh": f"{FOLDER}/26.05.20260820.b18a4b9/SHA256SUMS-x86_64-linux.sig",
@@ -158,7 +158,7 @@ def latest_shape(release: Release, base: str) -> LatestShape:
         release_url=f"{base}{release.get_absolute_url()}",
         manifest_url=paper_url(base, release, documents.manifest_name(release.system)),
         sums_url=paper_url(base, release, documents.sums_name(release.system)),
-        signatures=_signatures(release, base),
+        signatures=signature_urls(release, documents.sums_name(release.system), base),
         checks=[
             check_shape(check)
             for check in release.checks.all()
@@ -194,14 +194,11 @@ def latest_then_shape(
     return LatestThenShape(**dict(record), then=then)
 
 
-def _signatures(release: Release, base: str) -> dict[str, str]:
-    if not release.signed_by:
-        return {}
-    names = documents.signature_names(documents.sums_name(release.system))
-    return {
-        kind: paper_url(base, release, name)
-        for kind, name in zip(("ssh", "minisign"), names, strict=True)
-    }
+def signature_urls(release: Release, name: str, base: str) -> dict[str, str]:
+    """Where the signatures of one of its papers lie, by kind; those that were noted with it."""
+    kinds = zip(("ssh", "minisign"), documents.signature_names(name), strict=True)
+    noted = release.papers
+    return {kind: paper_url(base, release, each) for kind, each in kinds if each in noted}
 
 
 def check_shape(check: Check) -> CheckShape:

@@ -9,6 +9,7 @@ from builds.feeds import metalink, torrent
 from builds.feeds.answers import INERT, answer, for_programs, missing, no_channel
 from builds.models import Artifact, Channel, Damage, Pieces
 
+PREVIOUS_TOLD = 20  # versions
 AGAIN_AFTER = 600  # seconds: the tick that hashes
 _HEADERS = {"Content-Security-Policy": INERT}
 
@@ -23,7 +24,10 @@ def meta4(
         return found
     base = base_url(request)
     origin = f"{moving_url(base, found.release.channel.name, name)}{metalink.SUFFIX}"
-    data = metalink.metalink(found, Pieces.objects.of(found), base, origin=origin)
+    # What was there before is told where it moves: of one version nothing ever changes.
+    previous = () if version else Artifact.objects.others_of_its_name(found, PREVIOUS_TOLD)
+    pieces = Pieces.objects.of(found)
+    data = metalink.metalink(found, pieces, base, origin=origin, previous=previous)
     return answer(request, data, metalink.MEDIA_TYPE, headers=_HEADERS)
 
 

@@ -46,6 +46,15 @@ class ArtifactQuerySet(models.QuerySet["Artifact"]):
             .first()
         )
 
+    def others_of_its_name(self, artifact: Artifact, most: int) -> ArtifactQuerySet:
+        """What else was published under its name, with other bytes; the newest of them first."""
+        release = artifact.release
+        named = self.readable().filter(
+            release__channel=release.channel_id, release__system=release.system, name=artifact.name
+        )
+        others = named.exclude(sha256=artifact.sha256)
+        return others.order_by("-release__published_at", "-pk")[:most]
+
     def names_in(self, channel: str, version: str = "") -> list[str]:
         """The names of the files of a version that may be read; of the present releases for ""."""
         readable = self.filter(release__in=Release.objects.published())

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Count, Max, OuterRef, Q, Subquery, Sum
 
 from builds.choices import System
 from builds.models.channel import Channel
 from builds.models.head_move import HeadMove
+from builds.storage import ROOT, artifacts
 
 if TYPE_CHECKING:
     from builds.models.release import Release
+
+logger = logging.getLogger(__name__)
 
 HAS_DAMAGE = "has_damage"
 STATE = ("checks_made", "last_check_at", "files_measured", "least_memory_sum")
@@ -77,6 +81,7 @@ class HeadQuerySet(models.QuerySet["Head"]):
             defaults={"release": release, "moved_at": at},
         )
         HeadMove.objects.note(release.channel, release.system, release, at=at)
+        _outdate(release.channel.name)
         return head
 
     def leave(self, release: Release, *, at: datetime) -> None:
@@ -89,6 +94,7 @@ class HeadQuerySet(models.QuerySet["Head"]):
         if before is None:
             head.delete()
             HeadMove.objects.note(release.channel, release.system, None, at=at)
+            _outdate(release.channel.name)
         else:
             self.move(before, at=at)
 
@@ -122,3 +128,15 @@ def _of_release(model: str) -> Any:
     """Rows of a head's release, to be counted together."""
     rows = apps.get_model("builds", model).objects.filter(release=OuterRef("release"))
     return rows.order_by().values("release")
+
+
+def _outdate(channel: str) -> None:
+    """Once the move stands, let nobody go on with what the files that move told before it."""
+
+    def tell() -> None:
+        try:
+            artifacts().outdate(f"{ROOT}/{channel}")
+        except OSError as error:
+            logger.warning("the moving files of %s look new until rewritten: %s", channel, error)
+
+    transaction.on_commit(tell)

@@ -71,6 +71,8 @@ from builds.pipeline.run import run
 from builds.pipeline.scrub import scrub, scrub_some
 from builds.pipeline.signatures import (
     known_keys,
+    record_keys,
+    record_root,
     sign_again,
     sign_all_again,
     write_keys,
@@ -133,6 +135,8 @@ __all__ = [
     "publish",
     "publish_now",
     "reconcile",
+    "record_keys",
+    "record_root",
     "reds",
     "refusal_to_cancel",
     "refusal_to_keep",

@@ -8,9 +8,11 @@ from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
+from django.db import transaction
 
 from builds import signing
-from builds.models import Channel, Damage, Head, Release, SignedSums
+from builds.choices import Act
+from builds.models import Actor, AuditEntry, Channel, Damage, Head, Release, SignedSums, Subject
 from builds.pipeline import documents
 from builds.points import point
 from builds.signing import (
@@ -112,7 +114,13 @@ def sign_again(release: Release, *, at: datetime) -> bool:
     for name, data in signed.files.items():
         artifacts().replace(release.key(name), data)
         Damage.objects.note_right(release, name, at=at)
-    return release.note_signed_again(_digests(signed.files), signed.key)
+    with transaction.atomic():
+        is_noted = release.note_signed_again(_digests(signed.files), signed.key)
+        if is_noted:
+            said = f"signed again by {signed.key}"
+            by = Actor.of(None)
+            AuditEntry.objects.record(Act.CHANGE, release, by=by, at=at, reason=said)
+    return is_noted
 
 
 def sign_all_again(key: str, *, at: datetime) -> Iterator[tuple[Release, str]]:
@@ -128,6 +136,27 @@ def sign_all_again(key: str, *, at: datetime) -> Iterator[tuple[Release, str]]:
             wrong = str(error)
         yield release, wrong
     SignedSums.objects.by_others(key).delete()
+
+
+def record_root(root: str, *, at: datetime, by: Actor | None = None) -> None:
+    """Tell the audit trail of a new root key; `root` is its public half."""
+    subject = Subject("root key", None, signing.fingerprint(root))
+    AuditEntry.objects.record(Act.ADD, subject, by=Actor.of(by), at=at)
+
+
+def record_keys(
+    before: KeySet | None, after: KeySet, *, at: datetime, by: Actor | None = None
+) -> None:
+    """Tell the audit trail which release keys are new, and which of them stand otherwise now."""
+    stood = {key.id: key.status for key in before.keys} if before else {}
+    with transaction.atomic():
+        for key in after.keys:
+            if stood.get(key.id) == key.status:
+                continue
+            was = stood.get(key.id)
+            act, said = (Act.CHANGE, f"{was} → {key.status}") if was else (Act.ADD, key.status)
+            subject = Subject("release key", None, f"{key.id} {signing.fingerprint(key.ssh)}")
+            AuditEntry.objects.record(act, subject, by=Actor.of(by), at=at, reason=str(said))
 
 
 def what_is_wrong(release: Release, name: str, keys: KeySet) -> str:

@@ -80,6 +80,13 @@ class ArtifactStorage(Protocol):
     def read(self, key: str) -> bytes | None:
         """A small file whole, None where nothing lies there."""
 
+    def outdate(self, folder: str) -> None:
+        """Say that what the small files directly in a folder tell is old by now.
+
+        Where they lie on this machine the time of each changes, so that whoever keeps what was
+        made of one sees it; the bytes follow. Raises OSError.
+        """
+
     def local_path(self, key: str) -> Path | None:
         """The file itself where it lies on this machine, else None."""
 

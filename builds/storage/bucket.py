@@ -149,6 +149,9 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
         except FileNotFoundError:
             return None
 
+    def outdate(self, folder: str) -> None:
+        """See ArtifactStorage. Nobody keeps anything that is made of a bucket's files."""
+
     def local_path(self, key: str) -> Path | None:
         """See ArtifactStorage."""
         return None

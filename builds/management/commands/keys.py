@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import CommandError
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import Error
 from django.utils import timezone
 
 from builds import pipeline
@@ -67,7 +68,9 @@ class Command(BaseCommand):
     def _make(self, options: dict[str, Any]) -> None:
         self._keyring.make(at=timezone.now(), root=options["root_public"])
         self.stdout.write(f"root {fingerprint(self._keyring.root)}")
+        self._record(pipeline.record_root, self._keyring.root)
         if self._keyring.has_root:
+            self._record(pipeline.record_keys, None, self._keyring.read())
             self._publish(options)
         else:
             self.stdout.write("next: keys request first")
@@ -86,7 +89,9 @@ class Command(BaseCommand):
         self._change(self._keyring.revoked(options["key"], at=timezone.now()), options)
 
     def _change(self, wanted: KeySet, options: dict[str, Any]) -> None:
+        before = self._keyring.read()
         self._keyring.sign_and_install(wanted)
+        self._record(pipeline.record_keys, before, wanted)
         self._show(options)
         self._publish(options)
         self.stdout.write("next: keys sign-again")
@@ -113,9 +118,24 @@ class Command(BaseCommand):
 
     def _install(self, options: dict[str, Any]) -> None:
         path = options["request"]
+        before = self._before()
         self._keyring.install(path.read_bytes(), _beside(path).read_bytes())
+        self._record(pipeline.record_keys, before, self._keyring.read())
         self._show(options)
         self._publish(options)
+
+    def _before(self) -> KeySet | None:
+        try:
+            return self._keyring.read()
+        except NoKey:
+            return None
+
+    def _record(self, record: Callable[..., None], *words: Any) -> None:
+        """Into the audit trail. Keys change also where the database is away: a thief waits not."""
+        try:
+            record(*words, at=timezone.now())
+        except Error as error:
+            self.stderr.write(f"the audit trail does not know of this: {error}")
 
     def _publish(self, _options: dict[str, Any]) -> None:
         """Through the signer, so that it is seen whether it has the same keys."""

@@ -20,7 +20,7 @@ from django.utils import timezone
 from builds import catalogue, pipeline, tasks
 from builds.catalogue import CatalogueError
 from builds.choices import Trigger
-from builds.models import Channel, Release, Subscription
+from builds.models import FIRST_START, Channel, Release, Subscription
 from builds.signing import Keyring, Refused, fingerprint
 
 CATALOGUE = Path("images") / "catalogue.toml"
@@ -110,7 +110,10 @@ def make_keys() -> list[str]:
     keyring = Keyring(Path(settings.SIGNER_KEYS))
     if os.environ.get("SIGNER_SOCKET", "").strip() or keyring.is_there:
         return []
-    keyring.make(at=timezone.now())
+    at = timezone.now()
+    keyring.make(at=at)
+    pipeline.record_root(keyring.root, at=at, by=FIRST_START)
+    pipeline.record_keys(None, keyring.read(), at=at, by=FIRST_START)
     return [
         f"made a root key for signatures: {fingerprint(keyring.root)}",
         "note that; it lies in the data folder and belongs on another machine: docs/keys.md",

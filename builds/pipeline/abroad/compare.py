@@ -9,6 +9,9 @@ from builds.models import Artifact, Head, Mirror, MirrorCopy, MirrorHead, Releas
 from builds.outward import NotThere, Refused, Unreachable
 from builds.pipeline import documents
 from builds.pipeline.abroad.site import LEAST_RATE, PATIENCE, Site, WrongBytes
+from builds.pipeline.signatures import known_keys
+from builds.signing import SUFFIXES, BadSignature
+from builds.storage import artifacts
 
 LONGEST = 600.0  # seconds for one file to be hashed
 
@@ -48,21 +51,40 @@ def look_at_head(ours: Ours, head: Head) -> MirrorHead:
     return row
 
 
-def differences(ours: Ours, release: Release) -> str | None:
-    """What is wrong with a release there, in a sentence; "" where nothing is, None: not there.
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What of a release is wrong there, and what is only older than here; each in a sentence."""
 
-    Its papers are compared by their digests, its files by their sizes. Raises Unreachable.
+    wrong: str = ""
+    behind: str = ""
+
+
+def differences(ours: Ours, release: Release) -> Difference | None:
+    """How a release there differs from ours; None: it is not there.
+
+    Its papers are compared by their digests, its files by their sizes. Signatures are the one
+    thing that is ever replaced: others than ours, by a key that is still trusted, are older ones.
+    Raises Unreachable.
     """
-    papers = sorted(release.papers.items())
     try:
         ours.site.paper(release.key(documents.manifest_name(release.system)))
     except NotThere:
         return None
+    wrong, older = _wrong(ours, release), ""
+    if not wrong:
+        wrong, older = _signatures(ours, release)
+    return Difference(wrong, older)
+
+
+def _wrong(ours: Ours, release: Release) -> str:
+    """What is wrong with what never changes, in a sentence; "" where nothing is."""
     try:
-        for name, sha256 in papers:
+        for name, sha256 in sorted(release.papers.items()):
+            if documents.is_signature(name):
+                continue
             found = documents.digest(ours.site.paper(release.key(name)))
             if found != sha256:
-                return f"{name} has the SHA-256 {found} instead of {sha256}."
+                return _other(name, found, sha256)
         for artifact in release.artifacts.all():
             size = ours.site.size_of(artifact.key)
             if size not in {None, artifact.size}:
@@ -70,6 +92,44 @@ def differences(ours: Ours, release: Release) -> str | None:
     except NotThere as error:
         return f"It lacks a file: {error}."
     return ""
+
+
+def _signatures(ours: Ours, release: Release) -> tuple[str, str]:
+    """What is wrong with its signatures there, and whose older ones they are; "" for neither."""
+    signers = set()
+    for name in documents.unsigned_names(release.system):
+        noted = [each for each in documents.signature_names(name) if each in release.papers]
+        try:
+            there = {each: ours.site.paper(release.key(each)) for each in noted}
+        except NotThere as error:
+            return f"It lacks a file: {error}.", ""
+        others = [each for each in noted if documents.digest(there[each]) != release.papers[each]]
+        if others:
+            each = others[0]
+            signer = _earlier_signer(release, name, there) if len(noted) == len(SUFFIXES) else ""
+            if not signer:
+                return _other(each, documents.digest(there[each]), release.papers[each]), ""
+            signers.add(signer)
+    if signers:
+        return "", f"It has the earlier signatures by {', '.join(sorted(signers))}."
+    return "", ""
+
+
+def _earlier_signer(release: Release, name: str, signatures: dict[str, bytes]) -> str:
+    """The release key that has signed a paper so, where all of it is good; "" where it is not."""
+    keys = known_keys() if release.signed_by else None
+    data = artifacts().read(release.key(name))
+    if keys is None or data is None:
+        return ""
+    ssh, mini = (signatures[each] for each in documents.signature_names(name))
+    try:
+        return keys.check(data, ssh, mini).id
+    except BadSignature:
+        return ""
+
+
+def _other(name: str, found: str, wanted: str) -> str:
+    return f"{name} has the SHA-256 {found} instead of {wanted}."
 
 
 def hash_one(ours: Ours, artifact: Artifact) -> str:

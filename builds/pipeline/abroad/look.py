@@ -108,11 +108,11 @@ def _look_at_copy(ours: Ours, release: Release, seen: Seen) -> None:
     """Look at a release as the mirror has it; a file that was wrong is hashed whole again."""
     before = ours.mirror.copies.filter(release=release).first()
     try:
-        wrong = differences(ours, release)
-        if wrong is None:
+        found = differences(ours, release)
+        if found is None:
             ours.mirror.copies.filter(release=release).delete()
             return
-        file = before.file if before else ""
+        wrong, file = found.wrong, before.file if before else ""
         if not wrong and file:
             wrong = hash_again(ours, release, file)
     except Unreachable as error:
@@ -121,6 +121,8 @@ def _look_at_copy(ours: Ours, release: Release, seen: Seen) -> None:
     ours.note(release, wrong, file=file if wrong else "")
     if wrong:
         seen.wrong.append(f"{release}: {wrong}")
+    elif found.behind:
+        seen.behind.append(f"{release}: {found.behind}")
 
 
 def _hash_one(ours: Ours, seen: Seen) -> None:

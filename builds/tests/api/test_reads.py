@@ -112,6 +112,16 @@ def test_withdrawn_release_names_its_successor_and_gives_nothing_out(client: Cli
     assert "ipxe" in latest["commands"]
 
 
+def test_release_that_was_made_here_tells_its_origin_and_its_signatures(client: Client) -> None:
+    made = ReleaseFactory(channel__name="demo", published=True, stored=True)
+    said = client.get(f"{API}releases/demo/{made.version}/x86_64-linux/").json()
+    assert (said["origin"], said["transfer"]) == ({"kind": "built", "source": ""}, None)
+    assert said["signatures"] == client.get(LATEST).json()["signatures"]
+    assert said["signatures"].keys() == said["manifest_signatures"].keys() == {"ssh", "minisign"}
+    for url in [*said["signatures"].values(), *said["manifest_signatures"].values()]:
+        assert client.get(url.removeprefix("http://testserver")).status_code == 200, url
+
+
 def test_channels_tell_their_latest(client: Client) -> None:
     release = ReleaseFactory(channel__name="demo", published=True)
     [row] = client.get(f"{API}channels/").json()["channels"]

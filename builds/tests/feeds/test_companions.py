@@ -13,6 +13,7 @@ import libtorrent
 import pytest
 from django.test import Client
 
+from builds.feeds.metalink import PREVIOUS
 from builds.feeds.sources import sources_of
 from builds.feeds.torrent import bencoded
 from builds.models import Artifact, Damage, Pieces
@@ -21,6 +22,7 @@ from builds.tests.factories import NOW
 from builds.tests.feeds.conftest import ISO, LARGE, Weeks
 from builds.tests.webs import MakeWeb
 
+SCHEMA = Path(__file__).parent / "metalink4.rng"
 META4 = "{urn:ietf:params:xml:ns:metalink}"
 OF_DEMO = "/releases/download/demo/initrd-x86_64-linux"
 
@@ -130,6 +132,55 @@ def test_metalink_has_size_digests_and_sources_of_one_release(
     assert urls == [("1", url) for url in sources_of(large, "http://testserver")]
     assert urls[0][1] == f"http://testserver/{large.key}"
     assert file.find(f"{META4}metaurl") is None, "aria2 would go on seeding"
+
+
+def test_metalink_that_moves_tells_what_its_name_was_before(
+    client: Client, stored_weeks: Weeks
+) -> None:
+    weeks = stored_weeks
+    old = weeks.old.artifacts.get(name="initrd-x86_64-linux")
+    withdraw(weeks.old, "it eats disks", by=None, at=NOW)
+
+    [file] = ET.fromstring(client.get(f"{OF_DEMO}.meta4").content).findall(f"{META4}file")
+
+    assert file.findtext(f"{META4}version") == "2.0"
+    [before] = file.findall(f"{{{PREVIOUS}}}previous")
+    assert before.attrib == {
+        "version": "1.0",
+        "published": "2026-11-13T12:00:00Z",
+        "status": "withdrawn",
+        "size": str(old.size),
+    }
+    assert [(each.tag, each.attrib, each.text) for each in before] == [
+        (f"{{{PREVIOUS}}}hash", {"type": "sha-256"}, old.sha256)
+    ]
+    for path in (f"/{old.key.replace('1.0', '2.0')}", "/releases/download/nixos-26.05/" + old.name):
+        assert PREVIOUS.encode() not in client.get(f"{path}.meta4").content, path
+
+
+def test_metalink_is_valid_by_the_schema_of_rfc_5854(
+    client: Client, weeks: Weeks, tmp_path: Path
+) -> None:
+    new = weeks.artifact("initrd-x86_64-linux")
+    Pieces.objects.create(artifact=new, length=2**18, sha1=b"x" * 40, hashed_at=NOW)
+    for number, path in enumerate((OF_DEMO, f"/{new.key}")):
+        (tmp_path / f"{number}.meta4").write_bytes(client.get(f"{path}.meta4").content)
+    files = sorted(tmp_path.glob("*.meta4"))
+    command = ["xmllint", "--noout", "--relaxng", str(SCHEMA), *map(str, files)]
+    assert PREVIOUS in files[0].read_text()
+    subprocess.run(command, check=True, timeout=30)
+    files[0].write_text(files[0].read_text().replace(f' xmlns="{PREVIOUS}"', ""))
+    assert subprocess.run(command, check=False, timeout=30).returncode != 0, "it checks"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_aria2_reads_a_metalink_that_tells_what_was_before(
+    stored_weeks: Weeks, make_web: MakeWeb, tmp_path: Path
+) -> None:
+    web = make_web()
+    aria2(tmp_path, f"{web.url}{OF_DEMO}.meta4")
+    new = stored_weeks.artifact("initrd-x86_64-linux")
+    assert sha256(tmp_path / new.name) == new.sha256
 
 
 def test_torrent_that_is_not_made_yet_says_when_to_ask_again(client: Client, weeks: Weeks) -> None:

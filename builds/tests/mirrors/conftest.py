@@ -81,6 +81,10 @@ class Tree:
         """The file of a key."""
         return self.root / key
 
+    def files(self) -> list[str]:
+        """The keys of all files."""
+        return [str(p.relative_to(self.root)) for p in self.root.rglob("*") if p.is_file()]
+
     def fetched(self, name: str) -> list[str]:
         """The ranges of the requests for a file."""
         return [

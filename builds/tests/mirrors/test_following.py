@@ -86,20 +86,26 @@ def change(tree: Tree, key: str, make: Callable[[dict[str, Any]], object]) -> No
 
 
 def publish_there(tree: Tree, *names: str) -> None:
-    """Let the copy be of a portal that has published these, one after the other.
+    """Let the portal that was copied publish these too, one after the other, and copy it again.
 
-    What this portal has is put aside meanwhile, and comes back by `restore`.
+    What this portal has is put aside meanwhile; each comes back from its storage by `restore`.
     """
     kept = {file.key: artifacts().read(file.key) or b"" for file in artifacts().walk("")}
-    become_another_portal()
-    of = channel()
+    come_back({file: tree.path(file).read_bytes() for file in tree.files()})
+    of = Channel.objects.get()
     for name in names:
         stored_release(of, name)
     copy_to(tree)
+    come_back(kept, unsigned=True)
+
+
+def come_back(files: dict[str, bytes], *, unsigned: bool = False) -> None:
+    """Be the portal whose storage held these."""
     become_another_portal()
-    for key, data in kept.items():
+    for key, data in files.items():
         artifacts().replace(key, data)
-    assert not [line for line in pipeline.restore(at=timezone.now()) if line.is_refused]
+    outcomes = list(pipeline.restore(at=timezone.now(), unsigned=unsigned))
+    assert not [line for line in outcomes if line.is_refused], outcomes
 
 
 def test_release_of_another_portal_is_published_here(
@@ -145,7 +151,7 @@ def test_following_again_fetches_nothing_again(first: Tree) -> None:
 
 def test_new_release_moves_the_head_and_a_withdrawal_moves_it_back(first: Tree) -> None:
     follow(first)
-    publish_there(first, "1.0", "2.0")
+    publish_there(first, "2.0")
     follow(first)
     assert Head.objects.get().release.version == "2.0"
     assert Transfer.objects.count() == 2, "it is known after a restore too"
@@ -165,7 +171,7 @@ def test_new_release_moves_the_head_and_a_withdrawal_moves_it_back(first: Tree) 
 
 
 def test_copy_that_went_back_is_refused(first: Tree) -> None:
-    publish_there(first, "1.0", "2.0")
+    publish_there(first, "2.0")
     follow(first)
     change(first, LATEST, lambda record: record.update(version="1.0", sequence=1))
 
@@ -183,7 +189,7 @@ def test_other_release_of_the_same_number_is_refused(first: Tree) -> None:
 
 
 def test_last_two_are_fetched_where_that_is_wanted(first: Tree) -> None:
-    publish_there(first, "1.0", "2.0", "3.0")
+    publish_there(first, "2.0", "3.0")
     follow(first)
     assert versions() == {"3.0"}
 
@@ -443,3 +449,34 @@ def test_what_was_followed_is_restored_where_who_is_pinned_has_signed_it(
 
 def forget_rows() -> None:
     Head.objects.all().delete(), Release.objects.all().delete(), Channel.objects.all().delete()
+
+
+def test_api_tells_where_a_release_came_from_and_how_it_is_signed(
+    tree: Tree, keys: Keys, tmp_path: Path, client: Client
+) -> None:
+    signed_copy(tree, keys)
+    # Who signs like this signs with OpenSSH alone.
+    for sig in tree.root.rglob("*.minisig"):
+        sig.unlink()
+    follow(tree, *pin(tmp_path, keys.allowed))
+    latest = client.get(f"/api/v1/latest/demo/{SYSTEM}/").json()
+    detail = client.get(f"/api/v1/releases/demo/1.0/{SYSTEM}/").json()
+
+    assert detail["origin"] == {"kind": "built", "source": ""}
+    taken_at = detail["transfer"].pop("taken_at")
+    assert taken_at == Transfer.objects.get().taken_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    told = {"kind": "followed", "source": tree.url, "signer": keys.who}
+    assert detail["transfer"] == told
+    assert latest["signatures"] == detail["signatures"]
+    for name, urls in (
+        (f"SHA256SUMS-{SYSTEM}", detail["signatures"]),
+        (MANIFEST, detail["manifest_signatures"]),
+    ):
+        assert urls.keys() == {"ssh"}, "there is no other"
+        signature = body(client.get(urls["ssh"].removeprefix("http://testserver")))
+        assert signature == tree.path(f"{FOLDER}/{name}.sig").read_bytes()
+
+    Release.objects.get().withdraw("it eats disks", at=timezone.now())
+    gone = client.get(f"/api/v1/releases/demo/1.0/{SYSTEM}/").json()
+    assert (gone["signatures"], gone["manifest_signatures"]) == ({}, {})
+    assert gone["transfer"]["source"] == tree.url

@@ -271,3 +271,40 @@ def test_number_of_queries_does_not_grow_with_mirrors(
 
     assert queries() == before
     assert max(before) <= 10
+
+
+def sign_again(change: str, release: Release) -> None:
+    """Change the keys, and let the new current one sign what the last one signed."""
+    words = ("revoke", release.signed_by) if change == "revoke" else (change,)
+    call_command("keys", *words, stdout=io.StringIO())
+    call_command("keys", "sign-again", stdout=io.StringIO())
+
+
+def test_mirror_with_the_signatures_of_an_earlier_key_is_behind_and_offered(
+    mirror: Mirror, release: Release, tree: Tree
+) -> None:
+    before = release.signed_by
+    sign_again("rotate", release)
+
+    assert look(mirror) == MirrorState.BEHIND
+
+    assert mirror.note == f"{release}: It has the earlier signatures by {before}."
+    assert offered(release) == [mirror], "what it has still proves what it proved"
+    sums = f"{FOLDER}/SHA256SUMS-{SYSTEM}"
+    for name in (f"{sums}.sig", f"{sums}.minisig"):
+        good = tree.path(name).read_bytes()
+        flip(tree.path(name))
+        assert look(mirror) == MirrorState.WRONG, name
+        assert offered(release) == []
+        tree.path(name).write_bytes(good)
+    copy_to(tree)
+    assert look(mirror) == MirrorState.FRESH
+
+
+def test_mirror_with_the_signatures_of_a_revoked_key_is_wrong(
+    mirror: Mirror, release: Release
+) -> None:
+    sign_again("revoke", release)
+
+    assert look(mirror) == MirrorState.WRONG
+    assert "instead of" in mirror.note

@@ -9,15 +9,17 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.conf import LazySettings
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
 from builds import pipeline, signing
 from builds.choices import KeyStatus
-from builds.models import Channel, Damage, Head, Release, SignedSums
+from builds.models import AuditEntry, Channel, Damage, Head, Release, SignedSums
 from builds.pipeline.scrub import Pace, scrub
-from builds.signing import BadKeys, Keyring, KeySet, NoKey, sshsig
+from builds.signing import BadKeys, Keyring, KeySet, NoKey, fingerprint, sshsig
 from builds.storage import artifacts
 from builds.tests.downloads.conftest import stored_release
 from builds.tests.downloads.test_downloads import body
@@ -295,3 +297,73 @@ def test_release_from_before_signing_stays_and_says_so(client: Client) -> None:
     assert client.get("/releases/download/demo/SHA256SUMS.sig").status_code == 404
     assert client.get("/releases/download/demo/SHA256SUMS").status_code == 200
     assert scrub([Release.objects.get()], at=timezone.now(), pace=Pace(None)).is_clean
+
+
+def trail() -> list[tuple[str, str, str]]:
+    """What was done to keys and by signing again, the oldest first: act, kind, what, why."""
+    told = AuditEntry.objects.order_by("number").filter(who__startswith="command line as ")
+    return [(e.act, f"{e.kind} {e.what}".split(" SHA256:")[0], e.reason) for e in told]
+
+
+def test_each_change_of_the_keys_is_on_the_audit_trail(signer_keys: Path, tmp_path: Path) -> None:
+    release = stored_release(channel(), "1.0")
+    before = by_status(signer_keys)
+    [first], [second] = before[KeyStatus.CURRENT], before[KeyStatus.NEXT]
+
+    keys("rotate")
+    keys("sign-again")
+    [third] = by_status(signer_keys)[KeyStatus.NEXT]
+    keys("revoke", first)
+
+    told = trail()
+    assert set(told[:3]) == {
+        ("change", f"release key {first}", "current → retired"),
+        ("change", f"release key {second}", "next → current"),
+        ("add", f"release key {third}", "next"),
+    }
+    assert told[3:] == [
+        ("change", f"release {release}", f"signed again by {second}"),
+        ("change", f"release key {first}", "retired → revoked"),
+    ]
+    entry = AuditEntry.objects.get(reason="next")
+    found = Keyring(signer_keys).read().named(third)
+    assert found is not None
+    assert entry.what == f"{third} {fingerprint(found.ssh)}"
+    assert list(AuditEntry.objects.faults()) == []
+
+
+def test_first_keys_are_on_the_audit_trail(tmp_path: Path, settings: LazySettings) -> None:
+    settings.SIGNER_KEYS = tmp_path / "new"
+
+    keys("make")
+
+    made = by_status(tmp_path / "new")
+    [current], [following] = made[KeyStatus.CURRENT], made[KeyStatus.NEXT]
+    root = AuditEntry.objects.get(kind="root key")
+    assert (root.act, root.what) == ("add", fingerprint(Keyring(tmp_path / "new").root))
+    assert trail()[1:] == [
+        ("add", f"release key {current}", "current"),
+        ("add", f"release key {following}", "next"),
+    ]
+
+
+def test_keys_that_nobody_changed_leave_nothing_on_the_audit_trail(signer_keys: Path) -> None:
+    with pytest.raises(CommandError, match="there is no key"):
+        keys("revoke", "none")
+    keys("show")
+    assert trail() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_key_is_revoked_where_the_audit_trail_is_away(signer_keys: Path) -> None:
+    [stolen] = by_status(signer_keys)[KeyStatus.CURRENT]
+    err = StringIO()
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE builds_audittip RENAME TO builds_elsewhere")
+    try:
+        call_command("keys", "revoke", stolen, stdout=StringIO(), stderr=err)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE builds_elsewhere RENAME TO builds_audittip")
+    assert by_status(signer_keys)[KeyStatus.REVOKED] == [stolen]
+    assert "the audit trail does not know of this" in err.getvalue()

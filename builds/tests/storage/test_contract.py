@@ -142,6 +142,24 @@ def test_moving_file_is_replaced(key: str) -> None:
     assert artifacts().read(key) == b"week 2"
 
 
+def test_outdated_folder_keeps_its_bytes_and_each_file_there_gets_another_time(key: str) -> None:
+    folder, _, name = key.rpartition("/")
+    below = f"{folder}/1.0/{name}"
+    for each in (key, below):
+        artifacts().replace(each, b"week 1")
+    places = [artifacts().local_path(each) for each in (key, below)]
+    times = []
+    for _ in range(3):
+        artifacts().outdate(folder)
+        times.append([place.stat().st_mtime_ns for place in places if place])
+    artifacts().outdate(f"{folder}/missing")
+
+    assert artifacts().read(key) == b"week 1"
+    if all(places):
+        assert len({at for at, _ in times}) == 3, "also within one tick of the clock"
+        assert len({at for _, at in times}) == 1, "what lies below never moves"
+
+
 def test_what_is_not_there_says_so(key: str) -> None:
     assert not artifacts().exists(key)
     assert artifacts().read(key) is None
