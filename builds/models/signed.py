@@ -44,10 +44,10 @@ class SignedSums(models.Model):
     class Meta:
         verbose_name_plural = "signed sums"
 
+    def __str__(self) -> str:
+        return f"SHA256SUMS of {self.channel}, by {self.key}"
+
     @property
     def contents(self) -> dict[str, bytes]:
         """The files by their names."""
         return {name: text.encode() for name, text in self.files.items()}
-
-    def __str__(self) -> str:
-        return f"SHA256SUMS of {self.channel}, by {self.key}"

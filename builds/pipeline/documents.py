@@ -237,7 +237,7 @@ def netboot_of(release: Release) -> dict[str, str] | None:
 def moving_files(channel: str) -> dict[str, bytes]:
     """Every small file that moves with a channel's heads, by its name."""
     releases = _at_heads(channel)
-    files = _files_of_heads(releases) | _signed_of_heads(channel, releases)
+    files = _files_of_heads(releases) | signed_of_heads(channel, releases)
     history = history_record(channel)
     return files if history is None else files | {history_name(): history}
 
@@ -250,7 +250,7 @@ def moving_file(channel: str, name: str) -> bytes | None:
         return None
     releases = _at_heads(channel)
     if name in signed_names():
-        return _signed_of_heads(channel, releases).get(name)
+        return signed_of_heads(channel, releases).get(name)
     return _files_of_heads(releases).get(name)
 
 
@@ -270,7 +270,7 @@ def heads_digest(releases: Iterable[Release]) -> str:
     return digest(moving_sums(known) + named.encode())
 
 
-def _signed_of_heads(channel: str, releases: list[Release]) -> dict[str, bytes]:
+def signed_of_heads(channel: str, releases: list[Release]) -> dict[str, bytes]:
     """What the signer made for the heads as they stand; nothing while it has yet to."""
     row = SignedSums.objects.of(channel, heads_digest(releases)) if releases else None
     return row.contents if row else {}
