@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db.models.functions import Now
@@ -53,7 +54,7 @@ class Builds(RolledBack):
         return made.pk
 
     @rule(target=workers, pk=attempts, racers=st.integers(1, 3))
-    def start(self, pk: int, racers: int) -> object:
+    def start(self, pk: int, racers: int) -> Any:
         """Several have read the row before one of them takes it."""
         known = self.known[pk]
         read = [Build.objects.get(pk=pk) for _ in range(racers)]
@@ -63,6 +64,13 @@ class Builds(RolledBack):
             return multiple()
         known.status, known.fence, known.is_over = BuildStatus.RUNNING, known.fence + 1, False
         return took[0]
+
+    @rule(target=workers, pk=attempts)
+    def start_and_be_replaced(self, pk: int) -> Any:
+        """A worker that pauses past its lease; what it held is given up and tried again."""
+        late = self.start(pk, 1)
+        self.worker_is_not_heard_of(pk)
+        return late
 
     @rule(pk=attempts)
     def worker_is_not_heard_of(self, pk: int) -> None:
@@ -132,7 +140,7 @@ class Builds(RolledBack):
             assert row.cancel_requested_at == NOW
 
     @rule(target=attempts, pk=attempts, by_hand=st.booleans())
-    def again(self, pk: int, by_hand: bool) -> object:
+    def again(self, pk: int, by_hand: bool) -> Any:
         row = Build.objects.get(pk=pk)
         is_enough = not by_hand and row.tries >= MOST_ATTEMPTS
         may = not is_enough and not any(k.status in ACTIVE for k in self.known.values())

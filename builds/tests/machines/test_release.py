@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -41,6 +42,7 @@ class Known:
     sequence: int | None = None
     fence: int = 0
     is_held: bool = False
+    order: int = 0  # in which it was published
 
 
 class Releases(RolledBack):
@@ -59,7 +61,7 @@ class Releases(RolledBack):
         return [k for k in self.known.values() if (k.system, k.status) == (system, DRAFT)]
 
     @rule(target=rows, system=SYSTEMS)
-    def begin_a_draft(self, system: str) -> object:
+    def begin_a_draft(self, system: str) -> Any:
         self.counted += 1
         if self._drafts(system):
             with pytest.raises(IntegrityError), transaction.atomic():
@@ -70,7 +72,7 @@ class Releases(RolledBack):
         return made.pk
 
     @rule(target=workers, pk=rows)
-    def hold(self, pk: int) -> object:
+    def hold(self, pk: int) -> Any:
         known, mine = self.known[pk], Release.objects.get(pk=pk)
         may = known.status == DRAFT and not known.is_held
         assert mine.hold("worker") == may
@@ -79,6 +81,29 @@ class Releases(RolledBack):
         known.fence, known.is_held = known.fence + 1, True
         assert mine.fence == known.fence
         return mine
+
+    @rule(target=rows, system=SYSTEMS)
+    def publish_another(self, system: str) -> Any:
+        """The whole way at once, so that there is something to withdraw and to roll back."""
+        for pk, known in self.known.items():
+            if known in self._drafts(system):
+                self.cancel(pk)
+        pk = self.begin_a_draft(system)
+        mine = self.hold(pk)
+        self.number(mine)
+        self.publish(mine)
+        return pk
+
+    @rule(target=workers, system=SYSTEMS)
+    def begin_and_hold(self, system: str) -> Any:
+        """Two workers of one draft, the first of them late, as often as chance has it."""
+        pk = self.begin_a_draft(system)
+        if pk not in self.known:
+            return multiple()
+        late = self.hold(pk)
+        self.number(late)
+        self.lease_runs_out(pk)
+        return multiple(late, self.hold(pk))
 
     @rule(pk=rows)
     def lease_runs_out(self, pk: int) -> None:
@@ -135,8 +160,9 @@ class Releases(RolledBack):
             with pytest.raises(IntegrityError), transaction.atomic():
                 mine.publish(at=NOW)
         else:
-            assert mine.publish(at=NOW)
-            known.status = PUBLISHED
+            self.counted += 1
+            assert mine.publish(at=NOW + timedelta(seconds=self.counted))
+            known.status, known.order = PUBLISHED, self.counted
             self.heads[known.system] = mine.pk
 
     @rule(mine=workers)
@@ -173,7 +199,7 @@ class Releases(RolledBack):
         known.status = WITHDRAWN
         if self.heads[known.system] == pk:
             left = {
-                each.sequence or 0: other
+                each.order: other
                 for other, each in self.known.items()
                 if (each.system, each.status) == (known.system, PUBLISHED)
             }

@@ -114,5 +114,5 @@ def test_boot_command_tells_a_frozen_portal_from_a_calm_one(
     assert portal.release("demo", System.X86_64, "1.0").version == "1.0"
     row.files[NAME] = text.replace('"version":"1.0"', '"version":"2.0"')
     row.save()
-    with pytest.raises(PortalError, match="its timestamp 2.0"):
+    with pytest.raises(PortalError, match=r"its timestamp 2\.0"):
         portal.release("demo", System.X86_64)
