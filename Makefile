@@ -1,11 +1,12 @@
 # The two commands of a newcomer, `make run` and `make test`, and what goes with them. deploy/ does the work.
 
-.PHONY: help run test lint messages screenshots lighthouse crash bench images-check boot-matrix
+.PHONY: help run test lint messages screenshots lighthouse crash fuzz bench images-check boot-matrix
 
 help:
 	@echo 'make run    the portal at http://127.0.0.1:8000 (PORT, BIND, DATA_DIR and SKIP_SYSTEM=1 change how)'
 	@echo 'make test   everything that the tests need, and all of them (ARGS="-k words" goes to pytest)'
 	@echo 'make crash  breaks everything 800 times, for an hour at most (ARGS="--minutes 5")'
+	@echo 'make fuzz   a million mutated inputs for each parser (ARGS="log --runs 10000 --seed 1")'
 	@echo 'make bench  measures for ten minutes, and keeps the table in docs/performance.md (ARGS="log --quick")'
 	@echo 'make images-check NIXPKGS=folder   evaluates every NixOS image on both systems'
 	@echo 'make boot-matrix  boots the mini image in every way, and writes docs/boot-matrix.md'
@@ -20,5 +21,5 @@ images-check:
 boot-matrix:
 	@ARGS='builds/tests/boots/test_matrix.py --boot-matrix docs/boot-matrix.md' deploy/python.sh -m deploy test
 
-run test lint messages screenshots lighthouse crash bench:
+run test lint messages screenshots lighthouse crash fuzz bench:
 	@deploy/python.sh -m deploy $@

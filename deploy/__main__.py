@@ -13,6 +13,7 @@ COMMANDS = {
     "test": tests.main,
     "lint": lint.main,
     "crash": tests.crash,
+    "fuzz": tests.fuzz,
     "bench": tests.bench,
     "messages": messages.main,
     "screenshots": tests.screenshots,

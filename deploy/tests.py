@@ -43,6 +43,16 @@ def crash(arguments: list[str]) -> int:
     os.execv(python, [python, "-m", "builds.tests.crash", *words])  # noqa: S606 - no shell is wanted
 
 
+def fuzz(arguments: list[str]) -> int:
+    """Set up as for the tests, then become the long run of mutated inputs; ARGS are handed to it."""
+    folder = data_dir()
+    refuse_if_full(ROOT)
+    python = provide("test", needs.TEST, folder)
+    words = shlex.split(os.environ.get("ARGS", ""))
+    os.chdir(ROOT)
+    os.execv(python, [python, "-m", "builds.tests.mutated", *words])  # noqa: S606 - no shell is wanted
+
+
 def bench(arguments: list[str]) -> int:
     """Set up what is measured and what it is measured against; ARGS name parts."""
     folder = data_dir()

@@ -288,6 +288,8 @@ LEASE_SECONDS, HEARTBEAT_SECONDS = env.lease()
 SIGNER_SOCKET, SIGNER_KEYS = env.signer(DATA_DIR)
 SIGNER = {"BACKEND": "builds.signing.SocketSigner", "OPTIONS": {"path": str(SIGNER_SOCKET)}}
 MANIFEST_EXPIRES_DAYS = env.integer("MANIFEST_EXPIRES_DAYS", 400, least=1)
+# For so long the signer's word holds that a release is the latest; it is given anew every day.
+TIMESTAMP_EXPIRES_DAYS = env.integer("TIMESTAMP_EXPIRES_DAYS", 14, least=2)
 
 # Telling those outside: e-mail is off where EMAIL_URL is not set; webhooks and looks at
 # mirrors reach public addresses and these networks only.

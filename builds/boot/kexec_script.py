@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from django.template.loader import render_to_string
 
-from builds.boot.addresses import immutable_url, paper_url
+from builds.boot.addresses import immutable_url, moving_url, paper_url
 from builds.boot.commands import first_artifact
 from builds.boot.screen import screen
 from builds.boot.standing import what_became
 from builds.choices import Role, Variant
 from builds.models import Artifact, Damage, Release
 from builds.pipeline import documents
+from builds.pipeline.timestamps import over_at
 
 VARIANTS = {
     Variant.KEXEC_INSTALLER: Role.TARBALL,
@@ -27,11 +28,18 @@ Facts = dict[str, str]
 
 
 def kexec_script(
-    releases: Sequence[Release], channel: str, base: str, url: str, *, at: datetime
+    releases: Sequence[Release],
+    channel: str,
+    base: str,
+    url: str,
+    *,
+    at: datetime,
+    timestamps: Mapping[str, bytes] | None = None,
 ) -> str | None:
     """The script for these releases, one of each system; None where none can be kexec'd.
 
-    `url` is where the script itself is. Damaged files are not in it.
+    `url` is where the script itself is. Damaged files are not in it. `timestamps`, by their files'
+    names, say how long these are the latest; None: a version was asked for, which is never over.
     """
     damaged = Damage.objects.names(releases)
     files = [
@@ -48,7 +56,9 @@ def kexec_script(
         "base": shlex.quote(base),
         "channel": shlex.quote(channel),
         "made_at": shlex.quote(_moment(at)),
-        "releases": [_release(release, base) for release in releases],
+        "releases": [
+            _release(release, base) | _latest(release, base, timestamps) for release in releases
+        ],
         "files": files,
     }
     return render_to_string("boot/kexec.sh", context)
@@ -74,8 +84,19 @@ def _release(release: Release, base: str) -> Facts:
         sequence=str(release.sequence),
         published_at=_moment(release.published_at),
         sums_url=paper_url(base, release, documents.sums_name(release.system)),
+        manifest_url=paper_url(base, release, documents.manifest_name(release.system)),
         why=why,
     )
+
+
+def _latest(release: Release, base: str, timestamps: Mapping[str, bytes] | None) -> Facts:
+    """Until when this is the latest, and where the signer says so; "" for what is not known."""
+    if timestamps is None:
+        return _quoted(expires_at="", timestamp_url="")
+    name = documents.timestamp_name(release.system)
+    until = over_at(timestamps.get(name)) or documents.expires_at(release)
+    url = moving_url(base, release.channel.name, name) if name in timestamps else ""
+    return _quoted(expires_at=_moment(until), timestamp_url=url)
 
 
 def _file(artifact: Artifact, release: Release, base: str) -> Facts:

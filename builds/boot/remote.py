@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,10 @@ Progress = Callable[[str, int, int], None]
 
 class PortalError(Exception):
     """The portal can't be reached, or does not have what was asked for; one sentence or two."""
+
+
+class NotThere(PortalError):
+    """The portal has no such file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +98,25 @@ class Portal:
             version = str(latest.get("version", ""))
         record = self._json(release_key(channel, version, f"release-{system}.json"))
         if is_latest:
-            _refuse_if_expired(record, f"{channel} {version}", at=datetime.now(UTC))
+            said = self._timestamp(channel, system, version) or record
+            _refuse_if_expired(said, f"{channel} {version}", at=datetime.now(UTC))
         try:
             return _release(record, channel, version, system)
         except (KeyError, TypeError, ValueError) as wrong:
             raise PortalError(f"The manifest of {channel} {version} is strange: {wrong}.") from None
+
+    def _timestamp(self, channel: str, system: System, version: str) -> dict[str, Any] | None:
+        """What the portal's signer says every day of its latest; None where it says nothing."""
+        try:
+            said = self._json(channel_key(channel, f"timestamp-{system}.json"))
+        except NotThere:
+            return None
+        if said.get("version") != version:
+            raise PortalError(
+                f"{self.url} names {version} as the latest of {channel}, and its timestamp "
+                f"{said.get('version')}: was one published just now? Then try again."
+            )
+        return said
 
     def fetch(self, file: RemoteFile, cache: Path, progress: Progress) -> Path:
         """The file on this machine, its digest verified; kept in the cache by its digest.
@@ -140,7 +159,8 @@ class Portal:
         except urllib.error.HTTPError as refused:
             with refused:
                 said = refused.read(2000).decode("utf-8", "replace").strip().split("\n")[0]
-            raise PortalError(f"{url} answers {refused.code}: {said}") from None
+            kind = NotThere if refused.code == HTTPStatus.NOT_FOUND else PortalError
+            raise kind(f"{url} answers {refused.code}: {said}") from None
         except (OSError, http.client.HTTPException) as error:
             why = getattr(error, "reason", error)
             raise PortalError(

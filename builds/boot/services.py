@@ -16,6 +16,7 @@ from builds.boot.kexec_script import kexec_script
 from builds.boot.menu import menu as menu_script
 from builds.boot.picked import picked
 from builds.models import Head, Release
+from builds.pipeline import documents
 
 
 @csrf_exempt
@@ -52,7 +53,8 @@ def version_script(request: HttpRequest, channel: str, version: str) -> HttpResp
 def kexec_of_channel(request: HttpRequest, channel: str) -> HttpResponse:
     """The shell script that boots a running Linux into the latest release of a channel."""
     heads = Head.objects.with_files().filter(channel__name=channel).order_by("system")
-    return _kexec(request, [head.release for head in heads], channel)
+    releases = [head.release for head in heads]
+    return _kexec(request, releases, channel, documents.signed_of_heads(channel, releases))
 
 
 @csrf_exempt
@@ -67,11 +69,15 @@ def kexec_of_version(request: HttpRequest, channel: str, version: str) -> HttpRe
     return _kexec(request, releases, channel)
 
 
-def _kexec(request: HttpRequest, releases: list[Release], channel: str) -> HttpResponse:
+def _kexec(
+    request: HttpRequest,
+    releases: list[Release],
+    channel: str,
+    timestamps: dict[str, bytes] | None = None,
+) -> HttpResponse:
     base = base_url(request)
-    script = kexec_script(
-        releases, channel, base, f"{base}{quote(request.path)}", at=timezone.now()
-    )
+    url = f"{base}{quote(request.path)}"
+    script = kexec_script(releases, channel, base, url, at=timezone.now(), timestamps=timestamps)
     if script is None:
         return _comment("There is no published image for kexec of this name.", 404)
     return text(script.encode())

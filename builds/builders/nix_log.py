@@ -19,6 +19,10 @@ _KEPT_ERRORS = 20
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]")
 
 
+# The letters that Nix takes in the name of a store path.
+_STORE_NAME = re.compile(r"[0-9A-Za-z+\-._?=]+")
+
+
 class Activity(IntEnum):
     """Kinds of activity, as Nix numbers them in src/libutil/logging.hh."""
 
@@ -255,10 +259,11 @@ def _event(line: str) -> dict[str, Any] | None:
 
 
 def _derivation_name(fields: object) -> str:
-    """The name in `/nix/store/<hash>-<name>.drv`."""
+    """The name in `/nix/store/<hash>-<name>.drv`; "" for what is no store path's."""
     match fields:
         case [str(path), *_]:
-            return path.rpartition("/")[2].partition("-")[2].removesuffix(".drv")
+            name = path.rpartition("/")[2].partition("-")[2].removesuffix(".drv")
+            return name if _STORE_NAME.fullmatch(name) else ""
     return ""
 
 

@@ -1,4 +1,4 @@
-"""The signatures of the sums that move: small, and valid for one text only."""
+"""What the signer makes of a channel's heads: small, and valid for these heads only."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from builds.models.channel import Channel
 class SignedSumsQuerySet(models.QuerySet["SignedSums"]):
     """Signed sums by what one wants of them."""
 
-    def signatures(self, channel: str, sha256: str) -> dict[str, bytes]:
-        """The signatures of a text by their files' names; none where it was not signed."""
-        row = self.filter(channel__name=channel, sha256=sha256).first()
-        return {name: text.encode() for name, text in row.files.items()} if row else {}
+    def of(self, channel: str, sha256: str) -> SignedSums | None:
+        """What was signed of heads, by their digest; None where they were not."""
+        return self.filter(channel__name=channel, sha256=sha256).first()
 
     def note(
         self, channel: Channel, sha256: str, files: Mapping[str, bytes], key: str, *, at: datetime
     ) -> None:
-        """Keep the signatures of the text of this digest, in place of those before."""
+        """Keep what was signed of the heads of this digest, in place of what was before."""
         texts = {name: data.decode() for name, data in files.items()}
         fields = {"sha256": sha256, "files": texts, "key": key, "signed_at": at}
         self.update_or_create(channel=channel, defaults=fields)
@@ -32,7 +31,7 @@ class SignedSumsQuerySet(models.QuerySet["SignedSums"]):
 
 
 class SignedSums(models.Model):
-    """What the signer last signed of a channel's SHA256SUMS."""
+    """What the signer last made of a channel's heads: signatures of SHA256SUMS, and timestamps."""
 
     channel = models.OneToOneField(Channel, on_delete=models.CASCADE, related_name="signed_sums")
     sha256 = models.CharField(max_length=64, help_text="Of the text that was signed.")
@@ -47,3 +46,8 @@ class SignedSums(models.Model):
 
     def __str__(self) -> str:
         return f"SHA256SUMS of {self.channel}, by {self.key}"
+
+    @property
+    def contents(self) -> dict[str, bytes]:
+        """The files by their names."""
+        return {name: text.encode() for name, text in self.files.items()}

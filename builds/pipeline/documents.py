@@ -18,6 +18,7 @@ from builds.signing import SUFFIXES
 
 MANIFEST_FORMAT = 1
 MOVING_SUMS = "SHA256SUMS"
+HEADS = "heads"  # in the signer's answers, what its files are bound to: see heads_digest
 HISTORY_TIMES = ("published_at", "finished_at", "kept_at", "expired_at")
 
 
@@ -54,6 +55,17 @@ def latest_name(system: str) -> str:
     return f"latest-{system}.json"
 
 
+def timestamp_name(system: str) -> str:
+    """The name of the signer's word on what is the latest now; see `timestamps`."""
+    return f"timestamp-{system}.json"
+
+
+def timestamp_names(system: str) -> list[str]:
+    """The same with those of its signatures."""
+    name = timestamp_name(system)
+    return [name, *signature_names(name)]
+
+
 def history_name() -> str:
     """The name of the file that tells what became of each release of a channel."""
     return "releases.json"
@@ -83,7 +95,13 @@ def paper_names(system: str) -> frozenset[str]:
 def moving_names() -> list[str]:
     """The names of all files that move with a channel's heads."""
     per_system = [name(system) for system in System for name in (latest_name, script_name)]
-    return [MOVING_SUMS, *signature_names(MOVING_SUMS), history_name(), *per_system]
+    return [MOVING_SUMS, *signed_names(), history_name(), *per_system]
+
+
+def signed_names() -> list[str]:
+    """The names of those among them that the signer makes."""
+    timestamps = [name for system in System for name in timestamp_names(system)]
+    return [*signature_names(MOVING_SUMS), *timestamps]
 
 
 def sums(lines: Iterable[Line]) -> bytes:
@@ -218,8 +236,8 @@ def netboot_of(release: Release) -> dict[str, str] | None:
 
 def moving_files(channel: str) -> dict[str, bytes]:
     """Every small file that moves with a channel's heads, by its name."""
-    files = _files_of_heads(channel)
-    files |= _moving_signatures(channel, files)
+    releases = _at_heads(channel)
+    files = _files_of_heads(releases) | signed_of_heads(channel, releases)
     history = history_record(channel)
     return files if history is None else files | {history_name(): history}
 
@@ -230,10 +248,10 @@ def moving_file(channel: str, name: str) -> bytes | None:
         return history_record(channel)
     if name not in moving_names():
         return None
-    files = _files_of_heads(channel)
-    if name in signature_names(MOVING_SUMS):
-        files |= _moving_signatures(channel, files)
-    return files.get(name)
+    releases = _at_heads(channel)
+    if name in signed_names():
+        return signed_of_heads(channel, releases).get(name)
+    return _files_of_heads(releases).get(name)
 
 
 def moving_sums(releases: Iterable[Release]) -> bytes:
@@ -245,15 +263,25 @@ def moving_sums(releases: Iterable[Release]) -> bytes:
     )
 
 
-def _moving_signatures(channel: str, files: dict[str, bytes]) -> dict[str, bytes]:
-    """The signatures of the sums as they stand; none while the signer has yet to sign them."""
-    data = files.get(MOVING_SUMS)
-    return SignedSums.objects.signatures(channel, digest(data)) if data else {}
+def heads_digest(releases: Iterable[Release]) -> str:
+    """What the signer's files of a channel are bound to: the sums that move, and whose they are."""
+    known = list(releases)
+    named = "".join(f"{each.system} {each.version} {each.sequence}\n" for each in known)
+    return digest(moving_sums(known) + named.encode())
 
 
-def _files_of_heads(channel: str) -> dict[str, bytes]:
+def signed_of_heads(channel: str, releases: list[Release]) -> dict[str, bytes]:
+    """What the signer made for the heads as they stand; nothing while it has yet to."""
+    row = SignedSums.objects.of(channel, heads_digest(releases)) if releases else None
+    return row.contents if row else {}
+
+
+def _at_heads(channel: str) -> list[Release]:
+    return [head.release for head in Head.objects.with_files().filter(channel__name=channel)]
+
+
+def _files_of_heads(releases: list[Release]) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
-    releases = [head.release for head in Head.objects.with_files().filter(channel__name=channel)]
     for release in releases:
         files[latest_name(release.system)] = latest_record(release)
         script = boot_script(release, moving=True)

@@ -14,6 +14,7 @@ from builds import signing
 from builds.choices import Act
 from builds.models import Actor, AuditEntry, Channel, Damage, Head, Release, SignedSums, Subject
 from builds.pipeline import documents
+from builds.pipeline.timestamps import RENEWED_AFTER
 from builds.points import point
 from builds.signing import (
     PAPERS,
@@ -53,7 +54,7 @@ def sign_sums(channel: str, *, at: datetime) -> bool:
 
     Where a head is not signed they can't be, and there is nothing to do.
     """
-    if are_sums_signed(channel):
+    if are_sums_signed(channel, at=at):
         return True
     try:
         signed = signing.sign_moving(channel)
@@ -62,19 +63,19 @@ def sign_sums(channel: str, *, at: datetime) -> bool:
         return False
     point("publish: moving sums signed")
     row = Channel.objects.get(name=channel)
-    sha256 = signed.digests[documents.MOVING_SUMS]
+    sha256 = signed.digests[documents.HEADS]
     SignedSums.objects.note(row, sha256, signed.files, signed.key, at=at)
     return True
 
 
-def are_sums_signed(channel: str) -> bool:
-    """Whether the sums that move are signed as they stand, or can't be."""
-    heads = Head.objects.filter(channel__name=channel)
-    if not heads.exists() or heads.filter(release__signed_by="").exists():
+def are_sums_signed(channel: str, *, at: datetime) -> bool:
+    """Whether the sums that move are signed as they stand and not long ago, or can't be."""
+    heads = Head.objects.with_files().filter(channel__name=channel)
+    releases = [head.release for head in heads]
+    if not releases or not all(release.signed_by for release in releases):
         return True
-    data = documents.moving_file(channel, documents.MOVING_SUMS)
-    signatures = documents.signature_names(documents.MOVING_SUMS)
-    return bool(data) and documents.moving_file(channel, signatures[0]) is not None
+    row = SignedSums.objects.of(channel, documents.heads_digest(releases))
+    return row is not None and row.signed_at > at - RENEWED_AFTER
 
 
 def write_keys() -> KeySet:

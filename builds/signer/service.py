@@ -92,10 +92,13 @@ class Service:
     def _sign_moving(self, channel: str, at: datetime) -> Answer:
         key = self._keyring.signing_key(at)
         releases = subject.checked_heads(channel, self._keyring)
-        data = documents.moving_sums(releases)
+        made = subject.timestamps_of(releases, self._keyring, at=at)
+        papers = {documents.MOVING_SUMS: documents.moving_sums(releases), **made}
         heads = " ".join(f"{each.system}:{each.version}:{each.sequence}" for each in releases)
-        comment = f"file:{documents.MOVING_SUMS} channel:{channel} {heads}"
-        return _signed(key, {documents.MOVING_SUMS: data}, lambda _name: comment)
+        answer = _signed(key, papers, lambda name: f"file:{name} channel:{channel} {heads}")
+        answer["files"] |= {name: data.decode() for name, data in made.items()}
+        answer["digests"][documents.HEADS] = documents.heads_digest(releases)
+        return answer
 
 
 def _signed(key: SigningKey, papers: subject.Papers, comment: Callable[[str], str]) -> Answer:

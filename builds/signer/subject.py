@@ -10,6 +10,7 @@ from builds.choices import BuildStatus, CheckName, Role
 from builds.models import Head, Release
 from builds.pipeline import documents
 from builds.pipeline.scrub import Expected, difference
+from builds.pipeline.timestamps import timestamp
 from builds.signing import (
     BadSignature,
     Keyring,
@@ -88,6 +89,18 @@ def checked_heads(channel: str, keyring: Keyring) -> list[Release]:
         signer_of(release, name, documents.release_sums(release), keyring)
         _check_script(release)
     return releases
+
+
+def timestamps_of(releases: list[Release], keyring: Keyring, *, at: datetime) -> Papers:
+    """That each of these releases is the latest now, by the timestamps' names. Raises Refused."""
+    made = {}
+    for release in releases:
+        name = documents.manifest_name(release.system)
+        manifest = artifacts().read(release.key(name)) or b""
+        signer_of(release, name, manifest, keyring)
+        _check_place(release, manifest)
+        made[documents.timestamp_name(release.system)] = timestamp(release, manifest, at=at)
+    return made
 
 
 def signer_of(release: Release, name: str, data: bytes, keyring: Keyring) -> ReleaseKey:

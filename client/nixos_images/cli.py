@@ -91,9 +91,6 @@ def _fetch(made: argparse.ArgumentParser) -> None:
     made.add_argument("--role", choices=ROLES, default="", help="of this role only")
     made.add_argument("-o", "--output", metavar="DIR", default=".", help="where to (here)")
     made.add_argument("-q", "--quiet", action="store_true", help="say only what is wrong")
-    made.add_argument(
-        "--allow-older", action="store_true", help="take an older release than was seen before"
-    )
     _proof(made)
 
 
@@ -145,6 +142,14 @@ def _proof(made: argparse.ArgumentParser) -> None:
     )
     made.add_argument(
         "--trust-on-first-use", action="store_true", help="take the portal's keys, from now on"
+    )
+    made.add_argument(
+        "--allow-older", action="store_true", help="take an older state than was seen before"
+    )
+    made.add_argument(
+        "--allow-expired",
+        action="store_true",
+        help="take a latest release that nobody vouches for any more",
     )
     made.add_argument(
         "--require-signature", action="store_true", help="fail where none could be verified"

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from nixos_images import config as settings
-from nixos_images import fetch, latest, proof, trigger, watch, web
+from nixos_images import fetch, latest, proof, signatures, trigger, watch, web
 from nixos_images.completion import script
 from nixos_images.config import Config
 from nixos_images.failures import BadUsage, NotThere, NotVerified
@@ -72,7 +72,7 @@ def fetch_files(options: argparse.Namespace) -> int:
         path = fetch.fetch(artifact, folder, quiet=options.quiet)
         print(path, flush=True)
     _keep_papers(release, proven, folder)
-    seen.note(release, even_older=options.allow_older)
+    seen.note(release, proven.timestamp, even_older=options.allow_older)
     _say(f"{release.name}: size and SHA-256 of {_files(len(chosen))} are right", options)
     _explain(proven, options)
     return 0
@@ -184,15 +184,18 @@ def _sums_of_older(config: Config, options: argparse.Namespace, system: str) -> 
     if signers is None:
         return _unsigned(options, sums, "no keys are trusted yet")
     try:
-        signature = web.read(url + proof.SIGNATURE)
+        signature = web.read(url + signatures.SIGNATURE)
     except NotThere:
         return _unsigned(options, sums, "that release is not signed")
-    return sums, f"the sums are signed by {proof.verify(sums, signature, signers)} of {signers}"
+    return (
+        sums,
+        f"the sums are signed by {signatures.verify(sums, signature, signers)} of {signers}",
+    )
 
 
 def _sums_beside(options: argparse.Namespace, beside: Path) -> tuple[bytes, str]:
     """The sums beside a file, as `fetch` has left them there."""
-    sums, signature = beside.read_bytes(), beside.with_name(beside.name + proof.SIGNATURE)
+    sums, signature = beside.read_bytes(), beside.with_name(beside.name + signatures.SIGNATURE)
     try:
         signers = settings.load(signers=options.allowed_signers).trusted_signers()
     except BadUsage:
@@ -200,7 +203,7 @@ def _sums_beside(options: argparse.Namespace, beside: Path) -> tuple[bytes, str]
     if signers is None or not signature.is_file():
         why = "no keys are trusted yet" if signers is None else f"there is no {signature.name}"
         return _unsigned(options, sums, why)
-    who = proof.verify(sums, signature.read_bytes(), signers)
+    who = signatures.verify(sums, signature.read_bytes(), signers)
     return sums, f"{beside.name} is signed by {who} of {signers}"
 
 
@@ -214,7 +217,7 @@ def _keep_papers(release: Release, proven: Proof, folder: Path) -> None:
     """Leave the sums beside the files, so that `sha256sum -c` and `verify` work later."""
     name = f"SHA256SUMS-{release.system}"
     (folder / name).write_bytes(proven.sums)
-    signature = folder / f"{name}{proof.SIGNATURE}"
+    signature = folder / f"{name}{signatures.SIGNATURE}"
     if proven.signature is None:
         signature.unlink(missing_ok=True)
     else:
@@ -234,7 +237,12 @@ def _say(text: str, options: argparse.Namespace) -> None:
 
 
 def _wish(options: argparse.Namespace) -> Wish:
-    return Wish(options.require_signature, options.trust_on_first_use)
+    return Wish(
+        required=options.require_signature,
+        trust_on_first_use=options.trust_on_first_use,
+        allow_older=options.allow_older,
+        allow_expired=options.allow_expired,
+    )
 
 
 def _age(published_at: str) -> str:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 
 from nixos_images import web
 from nixos_images.config import Config
-from nixos_images.failures import BadUsage, NotThere, NotVerified
-from nixos_images.records import Manifest, Release, manifest_of, sums_of
+from nixos_images.failures import NotThere, NotVerified, TooOld
+from nixos_images.fresh import latest_timestamp, refuse_expired
+from nixos_images.records import Manifest, Release, Timestamp, manifest_of, sums_of
+from nixos_images.seen import Seen
+from nixos_images.signatures import SIGNATURE, verify
 
-NAMESPACE = "nixos-images"
-SIGNATURE = ".sig"
 KEYS = "/keys/allowed_signers"
-MOST_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -30,6 +27,7 @@ class Proof:
     signature: bytes | None
     digests: dict[str, str]
     manifest: Manifest
+    timestamp: Timestamp | None
     verified: list[str]
     unverified: list[str]
 
@@ -40,10 +38,12 @@ class Wish:
 
     required: bool = False
     trust_on_first_use: bool = False
+    allow_older: bool = False
+    allow_expired: bool = False
 
 
 def prove(release: Release, config: Config, wish: Wish) -> Proof:
-    """The papers of a release, verified as far as can be; raises NotVerified."""
+    """The papers of the latest release, verified as far as can be; raises NotVerified, TooOld."""
     sums, paper = web.read(release.sums_url), web.read(release.manifest_url)
     manifest, digests = manifest_of(paper), sums_of(sums)
     _compare(release, manifest, digests)
@@ -59,29 +59,17 @@ def prove(release: Release, config: Config, wish: Wish) -> Proof:
             who = verify(sums, signature, signers)
             verify(paper, web.read(release.manifest_url + SIGNATURE), signers)
             verified.append(f"sums and manifest are signed by {who} of {signers}")
-    if manifest.expires_at and manifest.expires_at < datetime.now(timezone.utc):
-        day = f"{manifest.expires_at:%Y-%m-%d}"
-        unverified.append(f"that it is the latest: another was to follow before {day}")
-    return Proof(sums, signature, digests, manifest, verified, unverified)
-
-
-def verify(data: bytes, signature: bytes, signers: Path) -> str:
-    """Who of the allowed signers signed this; raises NotVerified where none did."""
-    with tempfile.TemporaryDirectory(prefix="nixos-images-") as folder:
-        file = Path(folder) / "signature"
-        file.write_bytes(signature)
-        common = ("-n", NAMESPACE, "-s", str(file), "-f", str(signers))
-        found = _keygen("find-principals", *common, data=data)
-        names = [line.strip() for line in found.stdout.splitlines() if line.strip()]
-        if found.returncode or not names:
-            raise NotVerified(f"the signature is by none of {signers}")
-        checked = _keygen("verify", "-I", names[0], *common, data=data)
-        if checked.returncode:
-            said = (checked.stderr or checked.stdout).strip().splitlines() or [
-                "it does not say why"
-            ]
-            raise NotVerified(f"the signature is wrong, says ssh-keygen: {said[-1]}")
-    return names[0]
+        known = None if reason else signers
+        timestamp = latest_timestamp(release, paper, config, known)
+    if not wish.allow_older:
+        Seen(config).refuse_older_timestamp(release, timestamp)
+    try:
+        refuse_expired(release, manifest, timestamp)
+    except TooOld as late:
+        if not wish.allow_expired:
+            raise
+        unverified.append(f"that it is the latest: {late}")
+    return Proof(sums, signature, digests, manifest, timestamp, verified, unverified)
 
 
 def _compare(release: Release, manifest: Manifest, digests: dict[str, str]) -> None:
@@ -141,21 +129,3 @@ def _why_not(release: Release, signers: Path | None) -> str:
             "the portal's own by --trust-on-first-use"
         )
     return "" if shutil.which("ssh-keygen") else "there is no ssh-keygen (OpenSSH 8.2 or newer)"
-
-
-def _keygen(action: str, *words: str, data: bytes) -> subprocess.CompletedProcess[str]:
-    # find-principals takes no namespace, and reads nothing.
-    if action == "find-principals":
-        words, data = words[2:], b""
-    try:
-        done = subprocess.run(
-            ["ssh-keygen", "-Y", action, *words],
-            input=data,
-            capture_output=True,
-            timeout=MOST_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise BadUsage(f"ssh-keygen can't be run: {error}") from None
-    text = [part.decode("utf-8", "replace") for part in (done.stdout, done.stderr)]
-    return subprocess.CompletedProcess(done.args, done.returncode, *text)

@@ -16,6 +16,7 @@ VARIANTS = ("netboot", "kexec-installer", "kexec-installer-noninteractive", "kex
 ROLES = ("kernel", "initrd", "ipxe", "tarball", "bundle", "iso")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+INSTANT = "%Y-%m-%dT%H:%M:%SZ"
 _SUMS_LINE = re.compile(r"([0-9a-f]{64}) [ *]([A-Za-z0-9][A-Za-z0-9._+-]*)")
 
 
@@ -73,6 +74,19 @@ class Manifest:
     sizes: dict[str, int]
 
 
+@dataclass(frozen=True)
+class Timestamp:
+    """What the portal's signer says is the latest now; it is made anew every day."""
+
+    channel: str
+    system: str
+    version: str
+    sequence: int
+    manifest_sha256: str
+    made_at: datetime
+    expires_at: datetime
+
+
 def release_of(said: Any, channel: str, system: str) -> Release:
     """The record of `latest`; raises NotVerified where it is not of what was asked for."""
     try:
@@ -113,6 +127,23 @@ def manifest_of(data: bytes) -> Manifest:
         raise NotVerified(f"the manifest can't be read: {error!r}") from None
 
 
+def timestamp_of(data: bytes) -> Timestamp:
+    """The timestamp of a channel on a system."""
+    try:
+        said = json.loads(data)
+        return Timestamp(
+            channel=_text(said["channel"]),
+            system=_text(said["system"]),
+            version=_text(said["version"]),
+            sequence=int(said["sequence"]),
+            manifest_sha256=_digest(said["manifest_sha256"]),
+            made_at=instant(said["made_at"]),
+            expires_at=instant(said["expires_at"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise NotVerified(f"the timestamp can't be read: {error!r}") from None
+
+
 def sums_of(data: bytes) -> dict[str, str]:
     """The digests of a sums file by name; raises NotVerified where a line is none."""
     digests: dict[str, str] = {}
@@ -126,7 +157,7 @@ def sums_of(data: bytes) -> dict[str, str]:
 
 def instant(text: str) -> datetime:
     """A time as the portal writes it, 2026-11-22T03:12:09Z."""
-    return datetime.strptime(text[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
+    return datetime.strptime(f"{text[:19]}Z", INSTANT).replace(tzinfo=timezone.utc)
 
 
 def _artifact(said: Any) -> Artifact:

@@ -13,7 +13,7 @@ from typing import Any
 
 from nixos_images.config import Config, state_folder
 from nixos_images.failures import Failure, TooOld
-from nixos_images.records import Release
+from nixos_images.records import INSTANT, Release, Timestamp, instant
 
 
 class Seen:
@@ -32,7 +32,19 @@ class Seen:
                 "taken back, --allow-older takes this one"
             )
 
-    def note(self, release: Release, *, even_older: bool = False) -> None:
+    def refuse_older_timestamp(self, release: Release, timestamp: Timestamp | None) -> None:
+        """Raise TooOld where a later one was seen, or one, and now there is none."""
+        before = str(self._read().get(_key(release), {}).get("timestamp", ""))
+        if before and (timestamp is None or timestamp.made_at < instant(before)):
+            now = f"one of {timestamp.made_at:{INSTANT}}" if timestamp else "none"
+            raise TooOld(
+                f"the portal's timestamp of {before} was seen before, and now it has {now}: it "
+                "gives out an old state, or is just being changed; --allow-older takes it"
+            )
+
+    def note(
+        self, release: Release, timestamp: Timestamp | None = None, *, even_older: bool = False
+    ) -> None:
         """Remember a release; an older one than before only where that was asked for."""
         with self._alone():
             known = self._read()
@@ -40,6 +52,8 @@ class Seen:
             if before and int(before["sequence"]) > release.sequence and not even_older:
                 return
             known[_key(release)] = {"sequence": release.sequence, "version": release.version}
+            if timestamp is not None:
+                known[_key(release)]["timestamp"] = f"{timestamp.made_at:{INSTANT}}"
             self._write(known)
 
     def _read(self) -> dict[str, Any]:

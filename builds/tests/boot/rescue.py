@@ -19,7 +19,7 @@ from images.tests.rescue_system import RescueSystem
 SHELLS = {"dash": ["/bin/dash"], "bash": ["/bin/bash"], "busybox": ["/opt/busybox", "ash"]}
 # BusyBox' own, by links to a program that is in no folder of PATH.
 TOOLS = (
-    *("cat", "dirname", "df", "grep", "id", "ls", "mkdir", "mv", "rm", "sed", "tail", "tr"),
+    *("cat", "date", "dirname", "df", "grep", "id", "ls", "mkdir", "mv", "rm", "sed", "tail", "tr"),
     *("uname", "wc"),
 )
 USUAL = ("tar", "gzip", "sha256sum")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from builds.models import Channel, Release
+from builds.models import Channel, Release, SignedSums
+from builds.storage import artifacts
 from builds.tests.boot.conftest import MakeRescue
 from builds.tests.boot.kexec import NAME, published, script
 from builds.tests.boot.rescue import Shop
@@ -24,6 +27,26 @@ def keys(folder: Path, name: str, namespaces: str = "nixos-images") -> tuple[Pat
     subprocess.run(command, check=True)
     public = " ".join(file.with_suffix(".pub").read_text().split()[:2])
     return file, f'{name} namespaces="{namespaces}" {public}\n'
+
+
+def signature(data: bytes, by: Path) -> bytes:
+    command = ["ssh-keygen", "-q", "-Y", "sign", "-f", str(by), "-n", "nixos-images"]
+    return subprocess.run(command, input=data, capture_output=True, check=True).stdout
+
+
+def serve_signed(release: Release, served: Shop, by: Path, **lies: tuple[str, str]) -> None:
+    """The papers that the portal has of a release, signed by another key; `lies` replace words."""
+    papers = {
+        "sums": release.key("SHA256SUMS-x86_64-linux"),
+        "manifest": release.key("release-x86_64-linux.json"),
+        "timestamp": f"releases/download/{release.channel.name}/timestamp-x86_64-linux.json",
+    }
+    for kind, key in papers.items():
+        data = artifacts().read(key) or b""
+        old, new = lies.get(kind, ("", ""))
+        assert old.encode() in data
+        data = data.replace(old.encode(), new.encode()) if old else data
+        served.files |= {f"/{key}": data, f"/{key}.sig": signature(data, by)}
 
 
 @pytest.mark.parametrize(("shell", "program"), ALL)
@@ -131,6 +154,7 @@ def test_signature_is_verified_where_a_key_is_given(
         done = subprocess.run(command, input=text.encode(), capture_output=True, check=True)
         served.files |= {sums_path: text.encode(), f"{sums_path}.sig": done.stdout}
 
+    serve_signed(release, served, key)
     system = rescue("dash", "curl", "ssh-keygen")
     system.write("root/signers", allowed)
     given = ["--allowed-signers", "/root/signers"]
@@ -156,3 +180,90 @@ def test_signature_is_verified_where_a_key_is_given(
     without = rescue()
     without.write("root/signers", stranger)
     assert "there is no ssh-keygen" in without.pipe(script(), *given).stderr
+
+
+WORDS = ["--allowed-signers", "/root/signers"]
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        ({"manifest": ('"sequence":1,', '"sequence":2,')}, "manifest is of another release"),
+        ({"manifest": ('"version":"1.0"', '"version":"0.9"')}, "manifest is of another release"),
+        ({"manifest": ('"channel":"demo"', '"channel":"x"')}, "manifest is of another release"),
+        ({"manifest": ('"sha256":"', '"sha256":"0')}, "manifest has another digest"),
+        ({"timestamp": ('"sequence":1,', '"sequence":2,')}, "timestamp is of another release"),
+        ({"timestamp": ('"system":"x', '"system":"y')}, "timestamp is of another release"),
+        ({"timestamp": ('sha256":"', 'sha256":"0')}, "timestamp names another manifest"),
+    ],
+)
+def test_signed_papers_of_another_release_are_refused(
+    release: Release,
+    rescue: MakeRescue,
+    served: Shop,
+    tmp_path: Path,
+    lie: tuple[dict[str, tuple[str, str]], str],
+) -> None:
+    lies, words = lie
+    key, allowed = keys(tmp_path, "portal")
+    serve_signed(release, served, key, **lies)
+    system = rescue("dash", "curl", "ssh-keygen")
+    system.write("root/signers", allowed)
+    done = system.pipe(script(), *WORDS, "--allow-expired", "--force-older")
+    assert (done.returncode, system.ran) == (6, []), done.stderr
+    assert words in done.stderr
+
+
+def test_signed_timestamp_that_is_over_is_refused_unless_it_is_wanted(
+    release: Release, rescue: MakeRescue, served: Shop, tmp_path: Path
+) -> None:
+    key, allowed = keys(tmp_path, "portal")
+    held = json.loads(SignedSums.objects.get().files["timestamp-x86_64-linux.json"])["expires_at"]
+    serve_signed(release, served, key, timestamp=(held, "2026-01-01T00:00:00Z"))
+    system = rescue("dash", "curl", "ssh-keygen")
+    system.write("root/signers", allowed)
+    done = system.pipe(script(), *WORDS)
+    assert (done.returncode, system.ran) == (7, []), done.stderr
+    assert "the signed timestamp held until 2026-01-01" in done.stderr
+    assert system.pipe(script("/k/demo/1.0"), *WORDS).returncode == 0, "a version is never over"
+    assert system.pipe(script(), *WORDS, "--allow-expired").returncode == 0
+
+
+@pytest.mark.parametrize("way", [("dash", "curl"), ("bash", "wget"), ("busybox", "busybox wget")])
+def test_script_that_was_kept_for_too_long_is_refused_in_every_shell(
+    release: Release, rescue: MakeRescue, served: Shop, way: tuple[str, str]
+) -> None:
+    row = SignedSums.objects.get()
+    held = json.loads(row.files["timestamp-x86_64-linux.json"])["expires_at"]
+    assert held[:10] > datetime.now(UTC).isoformat()
+    fresh = script()
+    assert f"expires_at={held}" in fresh
+    old = fresh.replace(f"expires_at={held}", "expires_at=2026-11-01T00:00:00Z")
+    system = rescue(*way)
+    done = system.pipe(old)
+    assert (done.returncode, system.ran) == (7, []), done.stderr
+    assert "this script held until 2026-11-01T00:00:00Z" in done.stderr
+    assert system.pipe(old, "--allow-expired").returncode == 0
+    assert system.pipe(fresh).returncode == 0
+    assert len(system.ran) == 2
+
+
+def test_portal_whose_signer_is_silent_gives_the_manifests_own_time(
+    release: Release, served: Shop
+) -> None:
+    SignedSums.objects.all().delete()
+    text = script()
+    assert "timestamp_url='' expires_at=2126-" in text
+    assert "timestamp_url='' expires_at=''" in script("/k/demo/1.0")
+
+
+def test_machine_without_a_clock_is_told_so_and_goes_on(
+    release: Release, rescue: MakeRescue, served: Shop
+) -> None:
+    system = rescue()
+    system.lacks("date")
+    done = system.pipe(script())
+    assert done.returncode == 0
+    assert "clock is behind" in done.stderr
+    later = rescue()
+    assert "clock is behind" not in later.pipe(script()).stderr

@@ -77,6 +77,13 @@ def test_build_log_line_names_its_derivation() -> None:
     assert log.read(result(1, 101, "  CC  main.o")) == ["linux-6.12>   CC  main.o"]
 
 
+@pytest.mark.parametrize("name", ["lin\ud800x", "a\nb", "a\0b", "a b", ""])
+def test_name_that_is_no_store_paths_is_left_out(name: str) -> None:
+    log = NixLog()
+    log.read(start(1, 105, text="", fields=[f"/nix/store/s226piqg-{name}.drv"]))
+    assert log.read_all([raw(result(1, 101, "CC main.o"))]) == ["CC main.o"]
+
+
 def raw(line: str) -> bytes:
     return line.encode("utf-8", "surrogatepass")
 

@@ -8,6 +8,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -54,14 +55,24 @@ class Mirror:
     def sign(self, key: Path) -> None:
         """Sign what is written, as the portal does, and offer the key."""
         for name in (f"SHA256SUMS-{SYSTEM}", f"release-{SYSTEM}.json"):
-            file = self.release / name
-            Path(f"{file}.sig").unlink(missing_ok=True)
-            words = ("ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", "nixos-images", file)
-            subprocess.run(words, check=True, capture_output=True)
+            _sign(self.release / name, key)
         _write(self.folder / "keys" / "allowed_signers", allowed_signers(key))
         sums = self.record["sums_url"]
         self.record["signatures"] = {"ssh": f"{sums}.sig"}
         self.write()
+
+    def vouch(
+        self, key: Path, made_at: datetime, lasts: timedelta = timedelta(days=14), **other: Any
+    ) -> None:
+        """Say under a signature that this release is the latest; `other` fields are lies."""
+        manifest = (self.release / f"release-{SYSTEM}.json").read_bytes()
+        said = {name: self.record[name] for name in ("channel", "system", "version", "sequence")}
+        said["manifest_sha256"] = hashlib.sha256(manifest).hexdigest()
+        times = {"made_at": made_at, "expires_at": made_at + lasts}
+        said |= {name: at.strftime("%Y-%m-%dT%H:%M:%SZ") for name, at in times.items()}
+        file = self.folder / "releases" / "download" / CHANNEL / f"timestamp-{SYSTEM}.json"
+        _write(file, json.dumps(said | other))
+        _sign(file, key)
 
     def _channel(self) -> dict[str, Any]:
         """As the API's channels/ has it."""
@@ -119,6 +130,12 @@ def new_key(path: Path) -> Path:
 def allowed_signers(key: Path) -> str:
     public = Path(f"{key}.pub").read_text()
     return f'release namespaces="nixos-images" {public}'
+
+
+def _sign(file: Path, key: Path) -> None:
+    Path(f"{file}.sig").unlink(missing_ok=True)
+    words = ("ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", "nixos-images", file)
+    subprocess.run(words, check=True, capture_output=True)
 
 
 def _write(path: Path, data: str | bytes) -> None:

@@ -103,6 +103,7 @@ def test_bash_completes_commands_options_and_values(client: Command, tmp_path: P
     assert complete("nixos-images", "") >= {"list", "latest", "fetch", "watch", "trigger", "verify"}
     assert complete("nixos-images", "fe") == {"fetch"}
     assert complete("nixos-images", "fetch", "demo", "--al") == {
+        "--allow-expired",
         "--allow-older",
         "--allowed-signers",
     }

@@ -2,11 +2,13 @@
 
 # By a system: the release of it. Fails where the channel has none.
 choose_release() {
-    version='' sequence='' published_at='' sums_url='' why=''
+    version='' sequence='' published_at='' sums_url='' why='' manifest_url='' timestamp_url='' expires_at=''
     case $1 in
 {% for each in releases %}        {{ each.system }})
             version={{ each.version }} sequence={{ each.sequence }} published_at={{ each.published_at }}
             sums_url={{ each.sums_url }}
+            manifest_url={{ each.manifest_url }}
+            timestamp_url={{ each.timestamp_url }} expires_at={{ each.expires_at }}
             why={{ each.why }}
             ;;
 {% endfor %}        *) return 1 ;;

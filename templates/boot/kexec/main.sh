@@ -9,6 +9,7 @@ usage: sh -s -- [OPTIONS], or sh FILE [OPTIONS]
   --download-only            download and verify, run nothing
   --allowed-signers FILE     verify the release's signature by ssh-keygen, too
   --force-older              take a release older than the one that was taken here before
+  --allow-expired            take a latest release that nobody vouches for any more
   --ignore-ram               go on with less RAM than the image was seen to boot with
   --append PARAMS            more parameters for the kernel, handed to kexec/run
   --kexec-extra-flags FLAGS  more flags for kexec, handed to kexec/run
@@ -16,7 +17,7 @@ usage: sh -s -- [OPTIONS], or sh FILE [OPTIONS]
   -- ARGUMENTS               hand all that follows to kexec/run
 It ends with 0 when all went well, 2: wrong arguments, 3: this machine can't, 4: there is no such
 image, 5: the download failed, 6: what came is not what was published, 7: older than what was
-taken before, 8: kexec/run refused, 9: it could not be unpacked.
+taken before, or over, 8: kexec/run refused, 9: it could not be unpacked.
 END
 }
 
@@ -24,7 +25,7 @@ main() {
     set -eu
     PATH=${PATH:-}:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin
     variant=kexec-installer dir=/root/nixos-images signers=''
-    download_only=no force_older=no ignore_ram=no left=$#
+    download_only=no force_older=no allow_expired=no ignore_ram=no left=$#
     while [ "$left" -gt 0 ]; do
         word=$1 left=$((left - 1))
         shift
@@ -49,6 +50,7 @@ main() {
     done
     choose
     check_sequence
+    check_time "this script" "$expires_at"
     check
     mkdir -p "$dir" || fail 3 "$dir can't be made: choose another folder with --dir"
     check_signature
@@ -75,6 +77,7 @@ set_option() {
         --bundle) variant=kexec-bundle ;;
         --download-only) download_only=yes ;;
         --force-older) force_older=yes ;;
+        --allow-expired) allow_expired=yes ;;
         --ignore-ram) ignore_ram=yes ;;
         *) wrong "unknown argument: $1" ;;
     esac

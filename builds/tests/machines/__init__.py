@@ -1,0 +1,1 @@
+"""State machines: Hypothesis tries sequences of acts that nobody thought of."""
