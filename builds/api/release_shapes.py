@@ -11,13 +11,14 @@ from ninja import Field, Schema
 from builds import logs
 from builds.api.build_shapes import BuildShape, build_shape
 from builds.api.moments import Time
-from builds.api.shapes import FOLDER, PORTAL, CheckShape, check_shape
+from builds.api.shapes import FOLDER, PORTAL, CheckShape, check_shape, document_url
 from builds.boot.addresses import immutable_url, paper_url
 from builds.boot.commands import boot_commands
 from builds.choices import ReleaseStatus, System, Trigger
 from builds.models import Artifact, Build, Check, Damage, Release
 from builds.models.release_queries import IS_LATEST, TOTAL_SIZE
 from builds.pipeline import documents, source_url
+from builds.pipeline.canonical import public_ref
 
 RECORD = f"{PORTAL}/api/v1/releases/demo/26.05.20260820.b18a4b9/x86_64-linux/"
 
@@ -102,6 +103,14 @@ class ReleaseDetailShape(ReleaseShape):
     sums_url: str | None = Field(
         examples=[f"{FOLDER}/26.05.20260820.b18a4b9/SHA256SUMS-x86_64-linux"]
     )
+    provenance_url: str | None = Field(
+        description="a DSSE envelope with SLSA provenance; null where there is none",
+        examples=[f"{FOLDER}/26.05.20260820.b18a4b9/provenance-x86_64-linux.intoto.jsonl"],
+    )
+    sbom_url: str | None = Field(
+        description="CycloneDX; null where there is none",
+        examples=[f"{FOLDER}/26.05.20260820.b18a4b9/sbom-x86_64-linux.cdx.json"],
+    )
     successor_url: str | None = Field(
         description="the latest of its channel and system, where that is another", examples=[None]
     )
@@ -155,8 +164,8 @@ def release_detail_shape(
     builds = sorted(release.builds.all(), key=lambda build: (build.variant, build.attempt))
     return ReleaseDetailShape(
         **dict(release_shape(release, base)),
-        flake=documents.public_ref(release.flake),
-        inputs={name: documents.public_ref(ref) for name, ref in release.overrides.items()},
+        flake=public_ref(release.flake),
+        inputs={name: public_ref(ref) for name, ref in release.overrides.items()},
         source_url=source_url(release),
         nar_hash=release.nar_hash,
         image_version=release.image_version,
@@ -165,6 +174,8 @@ def release_detail_shape(
         excerpt=logs.plain(release.excerpt),
         manifest_url=_paper(release, documents.manifest_name(release.system), base),
         sums_url=_paper(release, documents.sums_name(release.system), base),
+        provenance_url=document_url(release, documents.provenance_name(release.system), base),
+        sbom_url=document_url(release, documents.sbom_name(release.system), base),
         successor_url=release_url(successor, base) if successor else None,
         checks=[_tried(check) for check in release.checks.all()],
         artifacts=[_file(artifact, release, wrong, base) for artifact in release.artifacts.all()],

@@ -17,7 +17,8 @@ from builds.builders.base import (
     Pin,
 )
 from builds.choices import Stage, System, Variant
-from builds.models import Artifact, Build, LeaseLost
+from builds.models import Artifact, Build, BuildRecord, LeaseLost
+from builds.pipeline.archive import log_digest
 from builds.pipeline.heartbeat import Heartbeat
 from builds.pipeline.log import BuildLog
 from builds.pipeline.patience import insist
@@ -94,6 +95,8 @@ def _commit(build: Build, output: BuildOutput, stored: list[Artifact], log: Buil
     with transaction.atomic():
         build.succeed(output, log.close_stage())
         point("build: status set")
+        if output.how is not None:
+            BuildRecord.objects.note(build, output.how, log_sha256=log_digest(build))
         Artifact.objects.bulk_create(stored)
         point("build: rows written")
 
