@@ -18,15 +18,17 @@ def provenance_lines(
     name, sbom = documents.document_names(release.system)
     if name not in release.papers:
         return None
+    head = f"DSSEv1 {len(PAYLOAD_TYPE)} {PAYLOAD_TYPE} %d "
+    signed = f"{{ printf {shlex.quote(head)} $(wc -c < statement.json); cat statement.json; }}"
+    keys = "-pubin -inkey release.pem"
+    files = "-in statement.pae -sigfile statement.sig"
     lines = [
         f"printf '%s\\n' {shlex.join(pem(key.ssh).decode().splitlines())} > release.pem",
         f"curl -fLO {shlex.quote(paper_url(base, release, name))}",
         _unpacked("payload", name, "statement.json"),
         _unpacked("sig", name, "statement.sig"),
-        f"{{ printf 'DSSEv1 {len(PAYLOAD_TYPE)} {PAYLOAD_TYPE} %d ' $(wc -c < statement.json); "
-        "cat statement.json; } > statement.pae",
-        "openssl pkeyutl -verify -pubin -inkey release.pem -rawin -in statement.pae "
-        "-sigfile statement.sig",
+        f"{signed} > statement.pae",
+        f"openssl pkeyutl -verify {keys} -rawin {files}",
     ]
     if sbom in release.papers:
         lines += _named(paper_url(base, release, sbom), sbom, '"},"mediaType"')
