@@ -13,8 +13,8 @@ from django.conf import LazySettings
 from django.test import Client
 from google.protobuf.json_format import ParseDict
 from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
-from in_toto_attestation.predicates.provenance.v1.provenance import Provenance
 from in_toto_attestation.v1 import statement_pb2
+from in_toto_attestation.v1.resource_descriptor import ResourceDescriptor
 from in_toto_attestation.v1.statement import Statement
 
 from builds.pipeline.archive import archive_log, log_name
@@ -47,7 +47,11 @@ def check_statement(said: dict[str, object]) -> None:
     Statement.copy_from_pb(parsed).validate()
     assert parsed.predicate_type == "https://slsa.dev/provenance/v1"
     predicate = ParseDict(said["predicate"], provenance_pb2.Provenance())
-    Provenance.copy_from_pb(predicate).validate()
+    assert predicate.build_definition.build_type
+    assert predicate.run_details.builder.id
+    told = [*predicate.build_definition.resolved_dependencies, *predicate.run_details.byproducts]
+    for each in told:
+        ResourceDescriptor.copy_from_pb(each).validate()
 
 
 def check_sbom(data: bytes) -> None:
