@@ -78,8 +78,8 @@ def _registered(path: Path) -> Iterator[Component]:
                 next(lines)
         except (StopIteration, ValueError):
             raise BadProduct(f"{path.name} ends within what it says of {line[:200]!r}.") from None
-        sha256 = digest.removeprefix("sha256:")
-        if not _SHA256.fullmatch(sha256) or size < 0:
+        sha256 = nar_sha256(digest)
+        if not sha256 or size < 0:
             raise BadProduct(f"{path.name} has no hash or size of {line[:200]!r}.")
         yield _store_component(line, sha256, size, built_with=False)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -16,7 +15,10 @@ from builds.builders.nix_command import NixCalls, overrides, sandbox
 MOST_INPUTS = 300
 _LONGEST = 600
 _REVISION = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_SRI = re.compile(r"sha256-[A-Za-z0-9+/]{43}=")
+_LETTERS = "0123456789abcdfghijklmnpqrsvwxyz"
+_BASE64 = re.compile(r"sha256-([A-Za-z0-9+/]{43}=)")
+_BASE32 = re.compile(rf"sha256:([{_LETTERS}]{{52}})")
+_BASE16 = re.compile(r"sha256:([0-9a-f]{64})")
 
 # What decides whether a build can see more than its inputs, and whose binaries it may take.
 SETTINGS: Final = (
@@ -60,13 +62,24 @@ def settings(calls: NixCalls, *, sandboxed: bool) -> dict[str, Setting]:
 
 
 def nar_sha256(nar_hash: object) -> str:
-    """The lowercase hex of a hash as Nix writes it (sha256-…), "" for anything else."""
-    if not isinstance(nar_hash, str) or _SRI.fullmatch(nar_hash) is None:
+    """The lowercase hex of a SHA-256 in any form of Nix's, "" for anything else."""
+    if not isinstance(nar_hash, str):
         return ""
-    try:
-        return base64.b64decode(nar_hash.removeprefix("sha256-"), validate=True).hex()
-    except binascii.Error:
-        return ""
+    if read := _BASE64.fullmatch(nar_hash):
+        return base64.b64decode(read[1]).hex()
+    if read := _BASE32.fullmatch(nar_hash):
+        return _from_base32(read[1])
+    read = _BASE16.fullmatch(nar_hash)
+    return read[1] if read else ""
+
+
+def _from_base32(text: str) -> str:
+    """Nix's own base 32: its letters, and the last digit first."""
+    number = 0
+    for letter in text:
+        number = number * 32 + _LETTERS.index(letter)
+    # 52 digits hold four bits more than a SHA-256 has.
+    return (number % 2**256).to_bytes(32, "little").hex()
 
 
 def _config(calls: NixCalls, options: list[str]) -> Mapping[str, Any]:

@@ -16,7 +16,6 @@ from builds.models import Artifact, Build, Check, Head, Release, SignedSums
 from builds.pipeline import provenance
 from builds.pipeline.canonical import canonical, exact, instant, public_ref
 from builds.pipeline.provenance import provenance_name
-from builds.pipeline.sbom import MEDIA_TYPE as SBOM_MEDIA_TYPE
 from builds.pipeline.sbom import sbom, sbom_name
 from builds.signing import SUFFIXES
 
@@ -148,7 +147,7 @@ def manifest(release: Release) -> bytes:
     """
     record = (
         origin_record(release)
-        | documents_record(release)
+        | provenance.documents_record(release)
         | {
             "format": MANIFEST_FORMAT,
             "channel": release.channel.name,
@@ -179,24 +178,6 @@ def origin_record(release: Release) -> dict[str, Any]:
     if release.is_built_here:
         return {}
     return {"origin": {"kind": release.origin, "source": release.source}}
-
-
-def documents_record(release: Release) -> dict[str, Any]:
-    """Provenance and SBOM with their digests; nothing for a release without them.
-
-    Of the provenance what is signed inside: its signature may be made again by another key.
-    """
-    found: list[dict[str, Any]] = []
-    told = provenance.statement(release)
-    if told is not None:
-        name, payload = provenance_name(release.system), digest(told)
-        media_type = provenance.MEDIA_TYPE
-        found.append({"name": name, "media_type": media_type, "payload_sha256": payload})
-    data = sbom(release)
-    if data is not None:
-        name, media_type = sbom_name(release.system), SBOM_MEDIA_TYPE
-        found.append({"name": name, "media_type": media_type, "sha256": digest(data)})
-    return {"documents": found} if found else {}
 
 
 def latest_record(release: Release) -> bytes:

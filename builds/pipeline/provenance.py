@@ -78,6 +78,23 @@ def statement(release: Release) -> bytes | None:
     return canonical(record)
 
 
+def documents_record(release: Release) -> dict[str, Any]:
+    """What the manifest says of provenance and SBOM; nothing for a release without them.
+
+    Of the provenance the digest of what is signed inside: its signature may be made again by
+    another key.
+    """
+    found: list[dict[str, Any]] = []
+    told, components = statement(release), sbom(release)
+    if told is not None:
+        name, payload = provenance_name(release.system), hashlib.sha256(told).hexdigest()
+        found.append({"name": name, "media_type": MEDIA_TYPE, "payload_sha256": payload})
+    if components is not None:
+        name, sha256 = sbom_name(release.system), hashlib.sha256(components).hexdigest()
+        found.append({"name": name, "media_type": SBOM_MEDIA_TYPE, "sha256": sha256})
+    return {"documents": found} if found else {}
+
+
 def builder_id() -> str:
     """The URI that stands for this portal."""
     return settings.PORTAL_URL or NAMELESS

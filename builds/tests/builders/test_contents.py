@@ -139,6 +139,15 @@ def test_inputs_are_as_they_were_taken_the_overridden_ones_too(
     assert how.settings["sandbox-fallback"] is False
 
 
+@pytest.mark.parametrize("form", ["to-sri", "to-base16", "to-base32"])
+def test_hash_is_read_in_every_form_of_nix(form: str) -> None:
+    words = ["--extra-experimental-features", "nix-command", "hash", form, "--type", "sha256"]
+    done = subprocess.run(["nix", *words, SHA256], capture_output=True, text=True, check=True)
+    written = done.stdout.strip()
+    assert nar_sha256(written if form == "to-sri" else f"sha256:{written}") == SHA256
+    assert nar_sha256(f"{written}x") == ""
+
+
 @pytest.mark.parametrize(
     ("locked", "uri"),
     [

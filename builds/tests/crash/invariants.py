@@ -90,6 +90,7 @@ def wrongs(before: Release, storage: Keys | None) -> list[str]:
         lambda: _files(release),
         lambda: _files(before),
         lambda: _papers(release),
+        lambda: _provenance(release),
         lambda: _moving(release),
         _changes,
     ]
@@ -151,6 +152,11 @@ def _papers(release: Release) -> Iterator[str]:
         for each in documents.signature_names(name):
             if release.papers.get(each) != _digest(release.key(each)):
                 yield f"{each} is not what is on record"
+
+
+def _provenance(release: Release) -> Iterator[str]:
+    keys = known_keys()
+    assert keys is not None
     told, name = provenance.statement(release), documents.provenance_name(release.system)
     if told is not None:
         if wrong := what_is_wrong(release, name, keys):
