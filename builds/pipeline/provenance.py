@@ -97,7 +97,7 @@ def documents_record(release: Release) -> dict[str, Any]:
 
 def builder_id() -> str:
     """The URI that stands for this portal."""
-    return settings.PORTAL_URL or NAMELESS
+    return str(settings.PORTAL_URL or NAMELESS)
 
 
 def build_type() -> str:
