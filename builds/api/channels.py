@@ -17,7 +17,7 @@ from builds.api.shapes import PORTAL
 from builds.boot.addresses import base_url
 from builds.choices import System
 from builds.models import Channel, Head
-from builds.pipeline import documents
+from builds.pipeline.canonical import public_ref
 
 router = Router(tags=["channels"])
 
@@ -100,7 +100,7 @@ def _shape(row: Channel, base: str, at: datetime) -> ChannelShape:
         end_of_life=row.end_of_life,
         has_ended=row.has_ended(at.date()),
         next_build_at=row.next_slot(at) if row.is_active else None,
-        flake=documents.public_ref(row.flake),
+        flake=public_ref(row.flake),
         checks=row.checks,
         systems=[
             _system(row, system, variants[system], heads.get(system), base)

@@ -17,6 +17,7 @@ from builds.api.shapes import (
     CheckShape,
     OriginShape,
     check_shape,
+    document_url,
     signature_urls,
 )
 from builds.boot.addresses import immutable_url, paper_url
@@ -25,6 +26,7 @@ from builds.choices import ReleaseStatus, System, TransferKind, Trigger
 from builds.models import Artifact, Build, Check, Damage, Release, Transfer
 from builds.models.release_queries import IS_LATEST, TOTAL_SIZE
 from builds.pipeline import documents, source_url
+from builds.pipeline.canonical import public_ref
 
 RECORD = f"{PORTAL}/api/v1/releases/demo/26.05.20260820.b18a4b9/x86_64-linux/"
 
@@ -143,6 +145,14 @@ class ReleaseDetailShape(ReleaseShape):
     manifest_signatures: dict[str, str] = Field(
         description="the same of the manifest", examples=[_signed("release-x86_64-linux.json")]
     )
+    provenance_url: str | None = Field(
+        description="a DSSE envelope with SLSA provenance; null where there is none",
+        examples=[f"{FOLDER}/26.05.20260820.b18a4b9/provenance-x86_64-linux.intoto.jsonl"],
+    )
+    sbom_url: str | None = Field(
+        description="CycloneDX; null where there is none",
+        examples=[f"{FOLDER}/26.05.20260820.b18a4b9/sbom-x86_64-linux.cdx.json"],
+    )
     successor_url: str | None = Field(
         description="the latest of its channel and system, where that is another", examples=[None]
     )
@@ -198,8 +208,8 @@ def release_detail_shape(
         **dict(release_shape(release, base)),
         origin=OriginShape(kind=release.origin, source=release.source),
         transfer=_transfer(release),
-        flake=documents.public_ref(release.flake),
-        inputs={name: documents.public_ref(ref) for name, ref in release.overrides.items()},
+        flake=public_ref(release.flake),
+        inputs={name: public_ref(ref) for name, ref in release.overrides.items()},
         source_url=source_url(release),
         nar_hash=release.nar_hash,
         image_version=release.image_version,
@@ -210,6 +220,8 @@ def release_detail_shape(
         sums_url=_paper(release, documents.sums_name(release.system), base),
         signatures=_signatures(release, documents.sums_name(release.system), base),
         manifest_signatures=_signatures(release, documents.manifest_name(release.system), base),
+        provenance_url=document_url(release, documents.provenance_name(release.system), base),
+        sbom_url=document_url(release, documents.sbom_name(release.system), base),
         successor_url=release_url(successor, base) if successor else None,
         checks=[_tried(check) for check in release.checks.all()],
         artifacts=[_file(artifact, release, wrong, base) for artifact in release.artifacts.all()],

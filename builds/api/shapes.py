@@ -79,6 +79,14 @@ class LatestShape(Schema):
         examples=[f"{FOLDER}/26.05.20260820.b18a4b9/release-x86_64-linux.json"]
     )
     sums_url: str = Field(examples=[f"{FOLDER}/26.05.20260820.b18a4b9/SHA256SUMS-x86_64-linux"])
+    provenance_url: str | None = Field(
+        description="a DSSE envelope with SLSA provenance; null where there is none",
+        examples=[f"{FOLDER}/26.05.20260820.b18a4b9/provenance-x86_64-linux.intoto.jsonl"],
+    )
+    sbom_url: str | None = Field(
+        description="CycloneDX; null where there is none",
+        examples=[f"{FOLDER}/26.05.20260820.b18a4b9/sbom-x86_64-linux.cdx.json"],
+    )
     signatures: dict[str, str] = Field(
         description="URLs of signatures of the sums by kind, ssh and minisign; empty "
         "where nobody signed it; of another portal's release those that it came with",
@@ -159,6 +167,8 @@ def latest_shape(release: Release, base: str) -> LatestShape:
         manifest_url=paper_url(base, release, documents.manifest_name(release.system)),
         sums_url=paper_url(base, release, documents.sums_name(release.system)),
         signatures=signature_urls(release, documents.sums_name(release.system), base),
+        provenance_url=document_url(release, documents.provenance_name(release.system), base),
+        sbom_url=document_url(release, documents.sbom_name(release.system), base),
         checks=[
             check_shape(check)
             for check in release.checks.all()
@@ -170,6 +180,12 @@ def latest_shape(release: Release, base: str) -> LatestShape:
         least_memory_mib=documents.least_memory(release),
         commands={command.method: command.text for command in boot_commands(release, base)},
     )
+
+
+def document_url(release: Release, name: str, base: str) -> str | None:
+    """Where provenance or SBOM lie; None where the release has none, or none any more."""
+    is_there = release.is_published and name in release.papers
+    return paper_url(base, release, name) if is_there else None
 
 
 def latest_then_shape(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from builds.builders.how_made import HowMade
 from builds.choices import Role, Stage, System, Variant
 
 
@@ -117,7 +118,8 @@ class BuildOutput:
     line as the image's own iPXE script has it, without initrd= and ${cmdline}; `memory` is the MiB
     of RAM that the image says it needs, None where it says nothing; `sandboxed` says whether Nix
     could isolate the build, None where nobody tells. `source` is where one can look up a build
-    that was made elsewhere. `scratch` is a folder that may go once the products are stored.
+    that was made elsewhere. `how` is what the builder knows of how it was built, None where it
+    knows nothing. `scratch` is a folder that may go once the products are stored.
     """
 
     products: tuple[Product, ...]
@@ -131,6 +133,7 @@ class BuildOutput:
     builder_version: str
     memory: int | None = None
     source: str = ""
+    how: HowMade | None = None
     scratch: Path | None = None
 
 

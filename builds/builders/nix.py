@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from builds.builders import nix_pin, products
+from builds.builders import contents, nix_pin, nix_recipe, products
 from builds.builders.base import (
     BadProduct,
     BuilderError,
@@ -16,6 +16,7 @@ from builds.builders.base import (
     Source,
     never,
 )
+from builds.builders.how_made import HowMade
 from builds.builders.nix_command import NixCalls, NixSettings, Silence, overrides, sandbox
 from builds.builders.watched import Watch
 from builds.choices import Stage
@@ -84,6 +85,7 @@ class NixBuilder:
             sandboxed=sandboxed,
             builder_version=_version(calls),
             memory=facts.memory,
+            how=_how_made(calls, request.pin, realised, sandboxed=sandboxed),
         )
 
 
@@ -117,6 +119,20 @@ def _realise(calls: NixCalls, pin: Pin, attribute: str, *, sandboxed: bool) -> _
         case [{"drvPath": str(derivation), "outputs": {"out": str(output)}}, *_]:
             return _Realised(_in_store(derivation), Path(_in_store(output)))
     raise BadProduct(f"{attribute} has no output named out.", answer.output[:2000])
+
+
+def _how_made(calls: NixCalls, pin: Pin, realised: _Realised, *, sandboxed: bool) -> HowMade:
+    inside = contents.listed(realised.output)
+    quiet = replace(calls, sink=Silence())
+    by_store = (
+        () if inside else contents.known_to_store(quiet, realised.output, realised.derivation)
+    )
+    return HowMade(
+        inputs=nix_recipe.inputs(quiet, pin),
+        settings=nix_recipe.settings(quiet, sandboxed=sandboxed),
+        closure="image" if inside else ("build" if by_store else ""),
+        components=inside or by_store,
+    )
 
 
 def _closure(calls: NixCalls, output: Path) -> dict[Path, int]:

@@ -103,10 +103,12 @@ def _artifact(
 
 
 def _paper(request: HttpRequest, channel: str, version: str, name: str) -> HttpResponseBase:
-    """The sums file or the manifest of a release, or a signature, as it lies in the storage."""
+    """What stands beside the artifacts of a release, as it lies in the storage."""
     for release in Release.objects.named(channel, version).known_to_outside():
         if name not in documents.paper_names(release.system):
             continue
+        if name in documents.document_names(release.system) and name not in release.papers:
+            continue  # its manifest names none
         if not release.is_published:
             return _gone(request, release)
         damage = Damage.objects.of(release, name)
@@ -115,7 +117,7 @@ def _paper(request: HttpRequest, channel: str, version: str, name: str) -> HttpR
         data = artifacts().read(release.key(name))
         if data is not None:
             # A stolen key's signatures are replaced; what they sign never is.
-            caching = MOVING if documents.is_signature(name) else IMMUTABLE
+            caching = MOVING if documents.may_be_signed_again(name) else IMMUTABLE
             return text_response(request, name, data, caching=caching)
     return plain(f"There is no {name} in {channel} {version}.", 404)
 

@@ -21,6 +21,7 @@ from builds.models.log import LogArchive, LogChunk, Packed, Piece, lines_of
 from builds.models.mirror import Mirror, MirrorCopy, MirrorHead
 from builds.models.notice import Event
 from builds.models.pieces import Pieces, piece_length
+from builds.models.record import BuildRecord
 from builds.models.release import NotAllowed, Release
 from builds.models.signed import SignedSums
 from builds.models.subscription import Subscription
@@ -46,6 +47,7 @@ __all__ = [
     "AuditEntry",
     "AuditTip",
     "Build",
+    "BuildRecord",
     "Channel",
     "Check",
     "CountedBatch",

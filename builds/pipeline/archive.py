@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import logging
 import tempfile
 from collections.abc import Iterable
@@ -50,6 +51,14 @@ def archive_log(build: Build) -> None:
 def log_name(build: Build) -> str:
     """The name of a build's log among its release's files."""
     return f"build-{build.variant}-{build.release.system}.{build.attempt}.log.gz"
+
+
+def log_digest(build: Build) -> str:
+    """The lowercase hex SHA-256 of a log that is still in pieces: of what it is packed from."""
+    digest = hashlib.sha256()
+    for piece in _chunks(build):
+        digest.update(piece.text.encode())
+    return digest.hexdigest()
 
 
 def pack(pieces: Iterable[Piece], target: Path) -> Packed:

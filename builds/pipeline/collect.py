@@ -14,6 +14,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from builds.models import (
     Answer,
     Artifact,
+    BuildRecord,
     Channel,
     CountedBatch,
     DownloadCount,
@@ -179,6 +180,7 @@ def _remove(release: Release, at: datetime) -> bool:
     for name in sorted(names_in([release]) - shared, key=lambda name: not is_manifest(name)):
         artifacts().delete(release.key(name))
     Pieces.objects.of_release(release.pk).delete()
+    BuildRecord.objects.of_release(release.pk).delete()
     return release.note_removed(at=at)
 
 

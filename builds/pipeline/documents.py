@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +13,10 @@ from django.template.loader import render_to_string
 
 from builds.choices import Role, System
 from builds.models import Artifact, Build, Check, Head, Release, SignedSums
+from builds.pipeline import provenance
+from builds.pipeline.canonical import canonical, exact, instant, public_ref
+from builds.pipeline.provenance import provenance_name
+from builds.pipeline.sbom import sbom, sbom_name
 from builds.signing import SUFFIXES
 
 MANIFEST_FORMAT = 1
@@ -86,10 +89,26 @@ def is_signature(name: str) -> bool:
     return name.endswith(SUFFIXES)
 
 
+def document_names(system: str) -> tuple[str, str]:
+    """The names of provenance and SBOM of one release, which the manifest lists if it has them."""
+    return provenance_name(system), sbom_name(system)
+
+
+def is_envelope(name: str) -> bool:
+    """Whether a file's name is that of a provenance, which has its signature inside."""
+    return name in {provenance_name(system) for system in System}
+
+
+def may_be_signed_again(name: str) -> bool:
+    """Whether a file holds a signature, so that its bytes are others once its key is another."""
+    return is_signature(name) or is_envelope(name)
+
+
 def paper_names(system: str) -> frozenset[str]:
-    """The names of the files beside the artifacts of one release, signatures among them."""
+    """The names that files beside the artifacts of one release can have, with signatures."""
     names = unsigned_names(system)
-    return frozenset({*names, *(each for name in names for each in signature_names(name))})
+    signatures = (each for name in names for each in signature_names(name))
+    return frozenset({*names, *signatures, *document_names(system)})
 
 
 def moving_names() -> list[str]:
@@ -121,11 +140,16 @@ def release_sums(release: Release) -> bytes:
 
 
 def papers(release: Release) -> dict[str, bytes]:
-    """Sums and manifest of a release by their names."""
-    return {
+    """Sums, manifest and, where there is one, SBOM of a release by their names.
+
+    The provenance is not among them: the signer writes it.
+    """
+    found = {
         sums_name(release.system): release_sums(release),
         manifest_name(release.system): manifest(release),
     }
+    components = sbom(release)
+    return found if components is None else found | {sbom_name(release.system): components}
 
 
 def expires_at(release: Release) -> datetime:
@@ -139,28 +163,32 @@ def manifest(release: Release) -> bytes:
 
     It says nothing that could change later, so that writing it again gives the same bytes.
     """
-    record = origin_record(release) | {
-        "format": MANIFEST_FORMAT,
-        "channel": release.channel.name,
-        "system": release.system,
-        "version": release.version,
-        "sequence": release.sequence,
-        "revision": release.revision,
-        "nar_hash": release.nar_hash,
-        "flake": public_ref(release.flake),
-        "overrides": {name: public_ref(ref) for name, ref in release.overrides.items()},
-        "image_version": release.image_version,
-        "trigger": release.trigger,
-        "forced": release.forced,
-        "begun_at": _exact(release.created_at),
-        "created_at": _instant(release.pinned_at),
-        "expires_at": _instant(expires_at(release)) if release.pinned_at else None,
-        "sandboxed": release.sandboxed,
-        "artifacts": [_artifact_record(artifact) for artifact in release.artifacts.all()],
-        "builds": [_build_record(build) for build in release.builds.succeeded()],
-        "checks": [_check_record(check) for check in release.checks.gating()],
-    }
-    return _canonical(record)
+    record = (
+        origin_record(release)
+        | provenance.documents_record(release)
+        | {
+            "format": MANIFEST_FORMAT,
+            "channel": release.channel.name,
+            "system": release.system,
+            "version": release.version,
+            "sequence": release.sequence,
+            "revision": release.revision,
+            "nar_hash": release.nar_hash,
+            "flake": public_ref(release.flake),
+            "overrides": {name: public_ref(ref) for name, ref in release.overrides.items()},
+            "image_version": release.image_version,
+            "trigger": release.trigger,
+            "forced": release.forced,
+            "begun_at": exact(release.created_at),
+            "created_at": instant(release.pinned_at),
+            "expires_at": instant(expires_at(release)) if release.pinned_at else None,
+            "sandboxed": release.sandboxed,
+            "artifacts": [_artifact_record(artifact) for artifact in release.artifacts.all()],
+            "builds": [_build_record(build) for build in release.builds.succeeded()],
+            "checks": [_check_record(check) for check in release.checks.gating()],
+        }
+    )
+    return canonical(record)
 
 
 def origin_record(release: Release) -> dict[str, Any]:
@@ -179,7 +207,7 @@ def latest_record(release: Release) -> bytes:
         "version": release.version,
         "sequence": release.sequence,
         "revision": release.revision,
-        "published_at": _instant(release.published_at),
+        "published_at": instant(release.published_at),
         "manifest": f"{release.version}/{manifest_name(release.system)}",
         "sums": f"{release.version}/{sums_name(release.system)}",
         "artifacts": [
@@ -188,7 +216,7 @@ def latest_record(release: Release) -> bytes:
         ],
         "least_memory_mib": least_memory(release),
     }
-    return _canonical(record)
+    return canonical(record)
 
 
 def history_record(channel: str) -> bytes | None:
@@ -203,7 +231,7 @@ def history_record(channel: str) -> bytes | None:
     records = [_history_line(release) for release in found]
     if not records:
         return None
-    return _canonical({"format": MANIFEST_FORMAT, "channel": channel, "releases": records})
+    return canonical({"format": MANIFEST_FORMAT, "channel": channel, "releases": records})
 
 
 def boot_script(release: Release, *, moving: bool) -> bytes | None:
@@ -328,8 +356,8 @@ def _build_record(build: Build) -> dict[str, Any]:
         "sandboxed": build.sandboxed,
         "builder_version": build.builder_version,
         "stage_seconds": build.stage_seconds,
-        "started_at": _exact(build.started_at),
-        "finished_at": _exact(build.finished_at),
+        "started_at": exact(build.started_at),
+        "finished_at": exact(build.finished_at),
     }
 
 
@@ -377,7 +405,7 @@ def _history_line(release: Release) -> dict[str, Any]:
             if check.gates or check.was_made_later
         ],
         "least_memory_mib": least_memory(release),
-        **{name: _exact(getattr(release, name)) for name in HISTORY_TIMES},
+        **{name: exact(getattr(release, name)) for name in HISTORY_TIMES},
         **_transfer_record(release),
     }
 
@@ -388,23 +416,4 @@ def _transfer_record(release: Release) -> dict[str, Any]:
     if transfer is None:
         return {}
     told = {name: getattr(transfer, name) for name in ("kind", "source", "signer")}
-    return {"transfer": told | {"taken_at": _exact(transfer.taken_at)}}
-
-
-def public_ref(ref: str) -> str:
-    """A flake ref; of a folder on this machine only that it is one."""
-    return "path:" if ref.startswith("path:") else ref
-
-
-def _instant(at: Any) -> str | None:
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ") if at else None
-
-
-def _exact(at: datetime | None) -> str | None:
-    """A time with all its digits, so that a restored row is the row that was lost."""
-    return at.isoformat() if at else None
-
-
-def _canonical(record: dict[str, Any]) -> bytes:
-    text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return f"{text}\n".encode()
+    return {"transfer": told | {"taken_at": exact(transfer.taken_at)}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from builds.choices import ReleaseStatus, Role, System, Variant
 from builds.models.artifact import DIGEST
 from builds.pipeline import documents
 from builds.pipeline.scrub import Expected, difference
-from builds.signing import BadSignature, KeySet, ReleaseKey
+from builds.signing import BadSignature, KeySet, ReleaseKey, opened
 from builds.storage import ROOT, artifacts, channel_key, release_key
 
 _PAPERS = frozenset().union(*map(documents.paper_names, System))
@@ -63,6 +63,17 @@ class Mirrored:
         return documents.sums(documents.Line(file.sha256, file.name) for file in self.files)
 
     @property
+    def documents(self) -> dict[str, dict[str, Any]]:
+        """What the manifest says of provenance and SBOM, by their names, where it has any."""
+        return {each["name"]: each for each in self.manifest.get("documents", [])}
+
+    @property
+    def paper_names(self) -> frozenset[str]:
+        """The names of the files that may lie beside its artifacts."""
+        unnamed = {*documents.document_names(self.system)} - self.documents.keys()
+        return documents.paper_names(self.system) - unnamed
+
+    @property
     def papers(self) -> dict[str, str]:
         """The digests of its papers, and of the signatures that lie beside them."""
         papers = {
@@ -74,6 +85,10 @@ class Mirrored:
                 data = artifacts().read(self.key(each))
                 if data is not None:
                     papers[each] = data
+        for name in self.documents:
+            data = artifacts().read(self.key(name))
+            if data is not None:
+                papers[name] = data
         return {name: documents.digest(data) for name, data in papers.items()}
 
 
@@ -100,7 +115,16 @@ class Trust:
         key = self._key(release, name, release.data)
         if self._key(release, sums, release.sums) != key:
             raise Refused("its sums and its manifest are signed by two keys")
+        self._check_envelopes(release)
         return key.id
+
+    def _check_envelopes(self, release: Mirrored) -> None:
+        assert self.keys is not None
+        for name in filter(documents.is_envelope, release.documents):
+            try:
+                self.keys.check_envelope(artifacts().read(release.key(name)) or b"")
+            except BadSignature as wrong:
+                raise Refused(f"{name}: {wrong}") from None
 
     def _key(self, release: Mirrored, name: str, data: bytes) -> ReleaseKey:
         assert self.keys is not None
@@ -158,10 +182,25 @@ def check_files(release: Mirrored) -> None:
     sums = artifacts().read(release.key(documents.sums_name(release.system)))
     if sums != release.sums:
         raise Refused("its sums file and its manifest do not agree")
+    check_documents(release, lambda name: artifacts().read(release.key(name)))
     for file in release.files:
         wrong = difference(release.key(file.name), file, lambda _size: None)
         if wrong:
             raise Refused(f"{file.name}: {wrong}")
+
+
+def check_documents(release: Mirrored, read: Callable[[str], bytes | None]) -> None:
+    """Raises Refused where provenance or SBOM are not those that the manifest names."""
+    for name, told in release.documents.items():
+        data = read(name)
+        if data is None:
+            raise Refused(f"its manifest names {name}, which is missing")
+        try:
+            content = opened(data).payload if documents.is_envelope(name) else data
+        except BadSignature as wrong:
+            raise Refused(f"{name}: {wrong}") from None
+        if documents.digest(content) != told[_digest_field(name)]:
+            raise Refused(f"{name} is not the one that its manifest names")
 
 
 def status_of(line: dict[str, Any] | None) -> ReleaseStatus:
@@ -198,6 +237,7 @@ def parsed(key: str, data: bytes, modified_at: datetime) -> Mirrored:
     if not _is_count(manifest["sequence"]):
         raise Refused(f"its sequence can't be {manifest['sequence']!r}")
     _check_artifacts(channel, version, manifest["artifacts"])
+    _check_documents(system, manifest.get("documents", []))
     return Mirrored(channel, version, system, modified_at, data, manifest)
 
 
@@ -216,6 +256,20 @@ def _check_artifacts(channel: str, version: str, told: list[dict[str, Any]]) -> 
             raise Refused(f"the digest of {each['name']} can't be {each['sha256']!r}")
         if not _is_count(each["size"]):
             raise Refused(f"the size of {each['name']} can't be {each['size']!r}")
+
+
+def _check_documents(system: System, told: list[dict[str, Any]]) -> None:
+    names = [each["name"] for each in told]
+    if len(set(names)) != len(names) or {*names} - {*documents.document_names(system)}:
+        raise Refused("it names a document twice, or one that is none")
+    for each in told:
+        if re.fullmatch(DIGEST, each[_digest_field(each["name"])]) is None:
+            raise Refused(f"the digest of {each['name']} is none")
+
+
+def _digest_field(name: str) -> str:
+    """Of an envelope what is signed has the digest: its signature may be another later."""
+    return "payload_sha256" if documents.is_envelope(name) else "sha256"
 
 
 def _is_count(value: object) -> bool:

@@ -32,7 +32,7 @@ from builds.pipeline.mirrored import (
 )
 from builds.pipeline.publish import write_moving
 from builds.pipeline.signatures import known_keys
-from builds.pipeline.signed import signer_of
+from builds.pipeline.signed import check_envelope, signer_of
 from builds.pipeline.taken import (
     WRONG,
     Outcome,
@@ -143,12 +143,12 @@ def _check_pinned(found: Mirrored) -> None:
             "it came from elsewhere, and FOLLOW_ALLOWED_SIGNERS names nobody who may have signed "
             "it; restore --unsigned takes it"
         )
-    read_papers = {
-        name: artifacts().read(found.key(name)) for name in documents.paper_names(found.system)
-    }
+    read_papers = {name: artifacts().read(found.key(name)) for name in found.paper_names}
     papers = {name: data for name, data in read_papers.items() if data is not None}
     pinned = Path(settings.FOLLOW_ALLOWED_SIGNERS).read_text()
     signer_of(papers, documents.unsigned_names(found.system), pinned)
+    for name in filter(documents.is_envelope, found.documents):
+        check_envelope(name, papers.get(name, b""), pinned)
 
 
 def _recorded(channel: Channel, line: dict[str, Any]) -> Outcome:

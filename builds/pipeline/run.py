@@ -17,7 +17,8 @@ from builds.builders.base import (
     Pin,
 )
 from builds.choices import Stage, System, Variant
-from builds.models import Artifact, Build, LeaseLost
+from builds.models import Artifact, Build, BuildRecord, LeaseLost
+from builds.pipeline.archive import log_digest
 from builds.pipeline.heartbeat import Heartbeat
 from builds.pipeline.log import BuildLog
 from builds.pipeline.patience import insist
@@ -91,9 +92,12 @@ def _keep(build: Build, output: BuildOutput, log: BuildLog, watch: CancelWatch) 
 
 
 def _commit(build: Build, output: BuildOutput, stored: list[Artifact], log: BuildLog) -> None:
+    log_sha256 = log_digest(build) if output.how is not None else ""
     with transaction.atomic():
         build.succeed(output, log.close_stage())
         point("build: status set")
+        if output.how is not None:
+            BuildRecord.objects.note(build, output.how, log_sha256=log_sha256)
         Artifact.objects.bulk_create(stored)
         point("build: rows written")
 

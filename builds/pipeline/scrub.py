@@ -177,13 +177,15 @@ def _worthless(release: Release, keys: KeySet | None) -> dict[str, str]:
     if keys is None or not release.signed_by:
         return {}
     found: dict[str, str] = {}
-    for name in documents.unsigned_names(release.system):
-        names = [name, *documents.signature_names(name)]
+    envelopes = [name for name in release.papers if documents.is_envelope(name)]
+    for name in [*documents.unsigned_names(release.system), *envelopes]:
+        signatures = [name] if name in envelopes else documents.signature_names(name)
+        names = [name, *signatures]
         is_as_signed = all(_digest(release, each) == release.papers.get(each) for each in names)
         # What has other bytes is found by itself.
         if is_as_signed and (wrong := what_is_wrong(release, name, keys)):
             what = f"It proves nothing: {wrong}. manage.py keys sign-again mends that."
-            found |= dict.fromkeys(documents.signature_names(name), what)
+            found |= dict.fromkeys(signatures, what)
     return found
 
 

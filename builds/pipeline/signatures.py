@@ -163,9 +163,19 @@ def record_keys(
 def what_is_wrong(release: Release, name: str, keys: KeySet) -> str:
     """Why a stored paper's signatures prove nothing to who has these keys; "" where they do."""
     data = artifacts().read(release.key(name)) or b""
+    if documents.is_envelope(name):
+        return _wrong_with_envelope(data, keys)
     ssh, mini = (artifacts().read(release.key(each)) for each in documents.signature_names(name))
     try:
         keys.check(data, ssh or b"", mini)
+    except BadSignature as wrong:
+        return str(wrong)
+    return ""
+
+
+def _wrong_with_envelope(data: bytes, keys: KeySet) -> str:
+    try:
+        keys.check_envelope(data)
     except BadSignature as wrong:
         return str(wrong)
     return ""
@@ -177,7 +187,8 @@ def _check_stored(release: Release, digests: Mapping[str, str], keys: KeySet) ->
         data = artifacts().read(release.key(name))
         if data is None or documents.digest(data) != sha256:
             raise OSError(f"{release.key(name)} did not come back as it was written")
-    for name in documents.unsigned_names(release.system):
+    envelopes = [name for name in digests if documents.is_envelope(name)]
+    for name in [*documents.unsigned_names(release.system), *envelopes]:
         wrong = what_is_wrong(release, name, keys)
         if wrong:
             raise OSError(f"{release.key(name)} came back with a bad signature: {wrong}")

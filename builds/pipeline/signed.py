@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from builds import processes
 from builds.pipeline.mirrored import Refused
+from builds.signing import BadSignature, opened, verify_envelope
 
 NAMESPACE = "nixos-images"
 SUFFIX = ".sig"
+_KEY = re.compile(r"ssh-ed25519 ([A-Za-z0-9+/]{68})(?: |$)")
 
 
 def signer_of(papers: dict[str, bytes], names: Iterable[str], allowed_signers: str) -> str:
@@ -22,6 +25,18 @@ def signer_of(papers: dict[str, bytes], names: Iterable[str], allowed_signers: s
     if len(signers) != 1:
         raise Refused(f"its papers are signed by different keys: {', '.join(sorted(signers))}")
     return signers.pop()
+
+
+def check_envelope(name: str, data: bytes, allowed_signers: str) -> None:
+    """Raises Refused unless one of the pinned keys signed the statement in a DSSE envelope."""
+    lines = [line for line in allowed_signers.splitlines() if not line.startswith("#")]
+    for public in (f"ssh-ed25519 {found[1]}" for line in lines if (found := _KEY.search(line))):
+        try:
+            verify_envelope(opened(data), public)
+        except (BadSignature, ValueError):
+            continue
+        return
+    raise Refused(f"{name}: its signature is not good, or by no key that is pinned")
 
 
 def check_signers(text: str) -> str:

@@ -68,16 +68,16 @@ class Service:
     def _sign_release(self, pk: int, fence: int, at: datetime, read: Read) -> Answer:
         key = self._keyring.signing_key(at)
         release = subject.held_draft(pk, fence)
-        papers = subject.checked_papers(release, read, at=at)
+        looked = subject.checked_papers(release, read, at=at)
         point("signer: all looked at")
         subject.held_draft(pk, fence)  # hashing may have taken longer than a lease
-        digests = {name: documents.digest(data) for name, data in papers.items()}
+        digests = {name: looked.digests[name] for name in looked.papers}
         assert release.sequence is not None, "what may be signed is numbered"
         place = Place(release.channel.name, release.system, release.sequence)
         self._ledger.note(place, digests, key.key.id)
         point("signer: number noted")
         logger.info("signs %s with %s", release, key.key.id)
-        return _signed(key, papers, lambda name: _comment(release, name))
+        return _signed_release(key, release, looked)
 
     def _sign_again(self, pk: int, at: datetime, read: Read) -> Answer:
         key = self._keyring.signing_key(at)
@@ -85,9 +85,9 @@ class Service:
         release = published.filter(pk=pk).first()
         if release is None:
             raise Refused(f"there is no published release {pk}")
-        papers = subject.published_papers(release, self._keyring, self._ledger, read)
+        looked = subject.published_papers(release, self._keyring, self._ledger, read)
         logger.info("signs %s again with %s", release, key.key.id)
-        return _signed(key, papers, lambda name: _comment(release, name))
+        return _signed_release(key, release, looked)
 
     def _sign_moving(self, channel: str, at: datetime) -> Answer:
         key = self._keyring.signing_key(at)
@@ -99,6 +99,14 @@ class Service:
         answer["files"] |= {name: data.decode() for name, data in made.items()}
         answer["digests"][documents.HEADS] = documents.heads_digest(releases)
         return answer
+
+
+def _signed_release(key: SigningKey, release: Release, looked: subject.Looked) -> Answer:
+    answer = _signed(key, looked.papers, lambda name: _comment(release, name))
+    if looked.statement is not None:
+        name = documents.provenance_name(release.system)
+        answer["files"][name] = key.attest(looked.statement).decode()
+    return answer | {"digests": looked.digests}
 
 
 def _signed(key: SigningKey, papers: subject.Papers, comment: Callable[[str], str]) -> Answer:

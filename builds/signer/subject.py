@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from builds.choices import BuildStatus, CheckName, Role
 from builds.models import Head, Release
-from builds.pipeline import documents
+from builds.pipeline import documents, provenance
 from builds.pipeline.scrub import Expected, difference
 from builds.pipeline.timestamps import timestamp
 from builds.signing import (
@@ -19,11 +20,25 @@ from builds.signing import (
     Refused,
     ReleaseKey,
     Stranger,
+    opened,
 )
 from builds.storage import artifacts
 
 Read = Callable[[int], None]
 Papers = dict[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What may be signed of a release: papers by name, and the statement of its provenance.
+
+    `digests` are those of every paper, also of the SBOM, which is not signed by itself: the
+    manifest names its digest.
+    """
+
+    papers: Papers
+    digests: dict[str, str]
+    statement: bytes | None
 
 
 def held_draft(release_id: int, fence: int) -> Release:
@@ -35,8 +50,8 @@ def held_draft(release_id: int, fence: int) -> Release:
     return release
 
 
-def checked_papers(release: Release, read: Read, *, at: datetime) -> Papers:
-    """Sums and manifest of a draft that may be signed, as its rows have them.
+def checked_papers(release: Release, read: Read, *, at: datetime) -> Looked:
+    """Sums, manifest and statement of a draft that may be signed, as its rows have them.
 
     `read` is told of the bytes of each block that is hashed. Raises Refused, and OSError where
     the storage can't be read.
@@ -52,15 +67,21 @@ def checked_papers(release: Release, read: Read, *, at: datetime) -> Papers:
     for name, data in papers.items():
         if artifacts().read(release.key(name)) != data:
             raise Refused(f"{name} of {release} is stored with other bytes than its rows give")
-    hash_files(release, read)
-    return papers
+    statement = provenance.statement(release)
+    hashed = hash_files(release, read)
+    manifest = papers[documents.manifest_name(release.system)]
+    _check_statement(release, statement, manifest, hashed)
+    digests = {name: documents.digest(data) for name, data in papers.items()}
+    signed = {name: papers[name] for name in documents.unsigned_names(release.system)}
+    return Looked(signed, digests, statement)
 
 
-def published_papers(release: Release, keyring: Keyring, ledger: Ledger, read: Read) -> Papers:
-    """Sums and manifest of a published release, which were signed before; looks again at all.
+def published_papers(release: Release, keyring: Keyring, ledger: Ledger, read: Read) -> Looked:
+    """Sums, manifest and statement of a published release, which were signed; looks again at all.
 
     They are the stored bytes: an older portal may have written a manifest otherwise. They must
-    be what the ledger has, or what a key that still stands has signed. Raises Refused.
+    be what the ledger has, or what a key that still stands has signed; the statement must be the
+    one that the manifest names. Raises Refused.
     """
     names = documents.unsigned_names(release.system)
     papers = {name: artifacts().read(release.key(name)) or b"" for name in names}
@@ -72,8 +93,11 @@ def published_papers(release: Release, keyring: Keyring, ledger: Ledger, read: R
         _check_place(release, papers[documents.manifest_name(release.system)])
     if papers[documents.sums_name(release.system)] != documents.release_sums(release):
         raise Refused(f"the sums of {release} are other ones than its rows give")
-    hash_files(release, read)
-    return papers
+    manifest = papers[documents.manifest_name(release.system)]
+    statement = _stored_statement(release, manifest)
+    _check_statement(release, statement, manifest, hash_files(release, read))
+    digests = {name: documents.digest(data) for name, data in papers.items()}
+    return Looked(papers, digests, statement)
 
 
 def checked_heads(channel: str, keyring: Keyring) -> list[Release]:
@@ -115,13 +139,52 @@ def signer_of(release: Release, name: str, data: bytes, keyring: Keyring) -> Rel
         raise Refused(f"{name} of {release}: {wrong}") from None
 
 
-def hash_files(release: Release, read: Read) -> None:
-    """Raises Refused where a stored file is not what its row says."""
+def hash_files(release: Release, read: Read) -> dict[str, str]:
+    """The digests of all stored files by name. Raises Refused for one that is not as its row."""
+    hashed = {}
     for artifact in release.artifacts.all():
         file = Expected(artifact.name, artifact.sha256, artifact.size)
         wrong = difference(artifact.key, file, read)
         if wrong:
             raise Refused(f"{artifact.name} of {release}: {wrong}")
+        hashed[artifact.name] = artifact.sha256
+    return hashed
+
+
+def _stored_statement(release: Release, manifest: bytes) -> bytes | None:
+    """The statement in the stored provenance, where the manifest names one. Raises Refused."""
+    name = documents.provenance_name(release.system)
+    if _named_payload(manifest, name) is None:
+        return None
+    try:
+        return opened(artifacts().read(release.key(name)) or b"").payload
+    except BadSignature as wrong:
+        raise Refused(f"{name} of {release}: {wrong}") from None
+
+
+def _check_statement(
+    release: Release, statement: bytes | None, manifest: bytes, hashed: dict[str, str]
+) -> None:
+    """Raises Refused unless the manifest names this statement, and it these very files."""
+    name = documents.provenance_name(release.system)
+    payload = documents.digest(statement) if statement is not None else None
+    if _named_payload(manifest, name) != payload:
+        raise Refused(f"the manifest of {release} names another provenance")
+    if statement is None:
+        return
+    said = json.loads(statement)
+    subjects = {each["name"]: each["digest"] for each in said["subject"]}
+    if (said["_type"], said["predicateType"]) != (provenance.STATEMENT, provenance.PREDICATE):
+        raise Refused(f"{name} of {release} states something else than how it was made")
+    if len(subjects) != len(said["subject"]) or subjects != {
+        file: {"sha256": sha256} for file, sha256 in hashed.items()
+    }:
+        raise Refused(f"the provenance of {release} is about other files than it has")
+
+
+def _named_payload(manifest: bytes, name: str) -> str | None:
+    told = json.loads(manifest).get("documents", [])
+    return next((each["payload_sha256"] for each in told if each["name"] == name), None)
 
 
 def _check_place(release: Release, manifest: bytes) -> None:

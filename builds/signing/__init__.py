@@ -14,6 +14,8 @@ from builds.signing.door import (
     sign_release,
     signer,
 )
+from builds.signing.dsse import Envelope, opened, pem
+from builds.signing.dsse import verify as verify_envelope
 from builds.signing.keyring import Keyring, NoKey, SigningKey
 from builds.signing.keys import PAPERS, BadKeys, KeySet, ReleaseKey, read_signed
 from builds.signing.ledger import Ledger, Place, Spent, Torn
@@ -24,6 +26,7 @@ __all__ = [
     "SUFFIXES",
     "BadKeys",
     "BadSignature",
+    "Envelope",
     "KeySet",
     "Keyring",
     "Ledger",
@@ -41,6 +44,8 @@ __all__ = [
     "Torn",
     "fingerprint",
     "key_papers",
+    "opened",
+    "pem",
     "read_signed",
     "root_line",
     "sign_again",
@@ -48,4 +53,5 @@ __all__ = [
     "sign_release",
     "signer",
     "signer_line",
+    "verify_envelope",
 ]

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from builds.choices import KeyStatus
-from builds.signing import minisig, sshsig
+from builds.signing import dsse, minisig, sshsig
 from builds.signing.files import write_folder
 from builds.signing.keys import (
     KEYS,
@@ -45,6 +45,10 @@ class SigningKey:
             ".sig": sshsig.sign(data, self.folder / "ssh", sshsig.NAMESPACE),
             ".minisig": minisig.sign(data, self.folder / "minisign", comment),
         }
+
+    def attest(self, statement: bytes) -> bytes:
+        """The DSSE envelope of a statement."""
+        return dsse.sign(statement, self.folder / "ssh", self.key.id)
 
 
 class Keyring:

@@ -10,14 +10,14 @@ from functools import lru_cache
 from typing import Any
 
 from builds.choices import KeyStatus
-from builds.signing import minisig, sshsig
+from builds.signing import dsse, minisig, sshsig
 from builds.signing.sshsig import BadSignature
 
 FORMAT = 1
 LONGEST = timedelta(days=366)
 KEYS, KEYS_SIGNATURE = "keys.json", "keys.json.sig"
-ALLOWED_SIGNERS, MINISIGN = "allowed_signers", "minisign.pub"
-PAPERS = (ALLOWED_SIGNERS, MINISIGN, KEYS, KEYS_SIGNATURE)
+ALLOWED_SIGNERS, MINISIGN, PEM = "allowed_signers", "minisign.pub", "release.pem"
+PAPERS = (ALLOWED_SIGNERS, MINISIGN, PEM, KEYS, KEYS_SIGNATURE)
 
 _ID = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9a-f]{8}")
 _DAY = timedelta(days=1)
@@ -85,6 +85,7 @@ class KeySet:
         found[ALLOWED_SIGNERS] = self.allowed_signers().encode()
         if current is not None:
             found[MINISIGN] = minisig.public_file(current.minisign)
+            found[PEM] = dsse.pem(current.ssh)
         return found
 
     def check(self, data: bytes, ssh: bytes, mini: bytes | None) -> ReleaseKey:
@@ -94,6 +95,17 @@ class KeySet:
             raise BadSignature(f"the key {key.id} that signed it is revoked")
         if mini is not None:
             minisig.verify(data, mini, key.minisign)
+        return key
+
+    def check_envelope(self, data: bytes) -> ReleaseKey:
+        """The key that signed the statement in a DSSE envelope. Raises BadSignature."""
+        envelope = dsse.opened(data)
+        key = self.named(envelope.key_id)
+        if key is None:
+            raise BadSignature(f"no release key is called {envelope.key_id[:40]!r}")
+        if not key.is_trusted:
+            raise BadSignature(f"the key {key.id} that signed it is revoked")
+        dsse.verify(envelope, key.ssh)
         return key
 
     def to_json(self) -> bytes:

@@ -14,6 +14,9 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,119}")
 # What browsers and S3 are told. Never an encoding: a client that unpacks a .tar.gz on the way
 # finds another digest than the one that it was given.
 _CONTENT_TYPES = {
+    ".intoto.jsonl": "application/vnd.in-toto.provenance+dsse",
+    ".cdx.json": "application/vnd.cyclonedx+json; version=1.6",
+    ".pem": "application/x-pem-file",
     ".json": "application/json",
     ".ipxe": "text/plain; charset=utf-8",
     ".sig": "text/plain; charset=utf-8",
@@ -65,8 +68,8 @@ def content_type(name: str) -> str:
     """The media type of a file by its name."""
     if name.startswith("SHA256SUMS") or name == "allowed_signers":
         return "text/plain; charset=utf-8"
-    suffix = name[name.rfind(".") :] if "." in name else ""
-    return _CONTENT_TYPES.get(suffix, "application/octet-stream")
+    types = (each for suffix, each in _CONTENT_TYPES.items() if name.endswith(suffix))
+    return next(types, "application/octet-stream")
 
 
 def _checked(name: str) -> str:

@@ -8,11 +8,13 @@ from datetime import datetime
 
 from django.db.models import prefetch_related_objects
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from builds.boot.addresses import base_url, immutable_url, paper_url
 from builds.boot.commands import BootCommand, boot_commands
 from builds.models import Artifact, Build, Damage, Mirror, Release, Transfer
 from builds.pipeline import Line, documents, publication, source_url
+from builds.storage import content_type
 from builds.web import states
 from builds.web.build_page import StageStep, stage_steps
 from builds.web.difference import Difference, difference, said_by
@@ -27,6 +29,15 @@ class Link:
 
     name: str
     url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Provenance or SBOM: where it lies, and what it is."""
+
+    title: str
+    link: Link
+    media_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +77,7 @@ class ReleasePage:
     commands: tuple[BootCommand, ...]
     files: tuple[FileRow, ...]
     papers: tuple[Link, ...]
+    documents: tuple[Document, ...]
     builds: tuple[BuildRow, ...]
     inputs: tuple[tuple[str, str], ...]
     source_url: str
@@ -103,6 +115,7 @@ def release_page(
         commands=(tuple(boot_commands(release, base, pinned=not is_latest)) if is_readable else ()),
         files=_files(release, damages, base),
         papers=_papers(release, base) if is_readable else (),
+        documents=_documents(release, base) if is_readable else (),
         builds=tuple(_build_row(build) for build in builds),
         inputs=tuple((name, public_ref(ref)) for name, ref in sorted(release.overrides.items())),
         source_url=source_url(release),
@@ -131,11 +144,26 @@ def _files(release: Release, damages: Iterable[Damage], base: str) -> tuple[File
 
 
 def _papers(release: Release, base: str) -> tuple[Link, ...]:
-    known = sorted(documents.paper_names(release.system))
+    others = documents.document_names(release.system)
+    known = sorted(documents.paper_names(release.system) - {*others})
     # Of the signatures only those are there that the release came with.
     is_there = release.papers.keys() | documents.unsigned_names(release.system)
     names = [name for name in known if name in is_there]
     return tuple(Link(name, paper_url(base, release, name)) for name in names)
+
+
+def _documents(release: Release, base: str) -> tuple[Document, ...]:
+    """What tells how it was made, where the manifest names it."""
+    provenance, sbom = documents.document_names(release.system)
+    titles = {
+        provenance: _("Provenance, signed: sources, settings, times, and the digest of each file"),
+        sbom: _("SBOM: what is inside"),
+    }
+    return tuple(
+        Document(title, Link(name, paper_url(base, release, name)), content_type(name))
+        for name, title in titles.items()
+        if name in release.papers
+    )
 
 
 def _build_row(build: Build) -> BuildRow:

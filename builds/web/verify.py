@@ -16,6 +16,7 @@ from builds.pipeline import documents
 from builds.signing import BadKeys, KeySet, ReleaseKey, fingerprint, root_line, signer_line
 from builds.storage import artifacts, public_key
 from builds.web.choice import Tab
+from builds.web.verify_provenance import provenance_lines
 
 NAMESPACES = {"release": ("nixos-images",) * 2, "root": ("nixos-images-root", "nixos-images-keys")}
 
@@ -82,6 +83,7 @@ def _proofs(release: Release, file: Artifact, keys: KeySet | None, base: str) ->
         _by_ssh(release, file, key, base),
         _by_minisign(release, file, key, base),
         _by_manifest(release, key, base),
+        *_by_provenance(release, file, key, base),
         _by_root(keys, base),
         _by_digest(file, base),
     ]
@@ -141,6 +143,26 @@ def _by_manifest(release: Release, key: ReleaseKey, base: str) -> Proof:
         ),
         _("ssh-keygen does not look at expires_at: compare it with today's date yourself."),
     )
+
+
+def _by_provenance(release: Release, file: Artifact, key: ReleaseKey, base: str) -> list[Proof]:
+    lines = provenance_lines(release, file, key, base)
+    if lines is None:
+        return []
+    proof = Proof(
+        "provenance",
+        _("How it was made: the provenance, with openssl"),
+        chained(lines),
+        _(
+            "The signer vouches that this portal built this very file, and statement.json says "
+            "from which sources, with which settings of Nix, and when."
+        ),
+        _(
+            "It claims no SLSA level: whoever controls the machines that build can have a build "
+            "say anything of itself. Of what is in the image, the SBOM repeats what the image says."
+        ),
+    )
+    return [proof]
 
 
 def _by_root(keys: KeySet, base: str) -> Proof:

@@ -59,6 +59,15 @@ let
       );
       unpack = ./pack/unpack.sh;
     };
+  # Which of Debian's packages an image has files of, as the portal reads it for its SBOM.
+  packagesJson =
+    names:
+    builtins.toJSON {
+      packages = map (
+        name: pinned.packages.${name} // { kind = "deb"; inherit name; }
+      ) (unique ([ "busybox-static" pinned.kernel ] ++ pinned.programs.dropbear.packages ++ names));
+    };
+  kexecPackages = pinned.programs.kexec.packages;
   unique =
     names: builtins.attrNames (builtins.listToAttrs (map (name: { inherit name; value = null; }) names));
 
@@ -91,10 +100,11 @@ let
   };
 
   variant =
-    name: script: arguments:
+    name: script: packages: arguments:
     pack script (
       {
         name = "mini-${name}-${system}-${version}";
+        packagesJson = packagesJson packages;
         inherit version kernel initrd;
         kernelParams = platform.params;
         imageJson = builtins.toJSON {
@@ -108,11 +118,11 @@ let
     );
 in
 rec {
-  netboot = variant "netboot" ./pack/netboot.sh {
+  netboot = variant "netboot" ./pack/netboot.sh [ ] {
     inherit (platform) kernelName;
   };
 
-  kexec-installer = variant "kexec-installer" ./pack/kexec-installer.sh {
+  kexec-installer = variant "kexec-installer" ./pack/kexec-installer.sh kexecPackages {
     inherit (pinned.programs.kexec) libraries;
     inherit minRamMib;
     busybox = inputs.busybox system;
@@ -126,13 +136,13 @@ rec {
   };
 
   # The same tarball: this image has nothing that a program would not need.
-  kexec-installer-noninteractive = variant "kexec-installer-noninteractive" ./pack/link.sh {
+  kexec-installer-noninteractive = variant "kexec-installer-noninteractive" ./pack/link.sh kexecPackages {
     role = "tarball";
     file = "${kexec-installer}/nixos-kexec-installer-${system}.tar.gz";
     linkName = "nixos-kexec-installer-noninteractive-${system}.tar.gz";
   };
 
-  kexec-bundle = variant "kexec-bundle" ./pack/kexec-bundle.sh {
+  kexec-bundle = variant "kexec-bundle" ./pack/kexec-bundle.sh kexecPackages {
     header = ./kexec/bundle;
     kexecInstaller = kexec-installer;
   };
@@ -148,7 +158,7 @@ rec {
   };
 
   # A person in front of it may have no key at hand.
-  iso = variant "iso" ./pack/iso.sh {
+  iso = variant "iso" ./pack/iso.sh pinned.grub {
     inherit grub tools;
     kernelParams = "${platform.params} mini.password";
     menu = ./grub.cfg;

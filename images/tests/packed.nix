@@ -2,6 +2,8 @@
 # what a NixOS would give: it needs no nixpkgs, but the tools of the machine, hence no sandbox.
 { parts, system }:
 let
+  toplevel = "/nix/store/00000000000000000000000000000000-nixos-system-26.05";
+  sha256 = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
   folder = builtins.path { path = parts; name = "parts"; };
   image = {
     config = {
@@ -29,6 +31,20 @@ let
           // attributes
         );
       xz = "";
+      # As nixpkgs' has it: a folder with the registration of all that the roots reach.
+      closureInfo =
+        { rootPaths }:
+        assert builtins.length rootPaths == 1;
+        derivation {
+          name = "closure-info";
+          inherit system;
+          builder = "/bin/bash";
+          args = [
+            "-euc"
+            "mkdir $out; printf '%s\\n' ${toplevel} ${sha256} 4096 '' 0 > $out/registration"
+          ];
+          PATH = "/usr/bin:/bin";
+        };
       pkgsStatic = {
         kexec-tools = folder;
         iproute2.override = _: folder;

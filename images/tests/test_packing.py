@@ -11,6 +11,7 @@ from random import Random
 
 import pytest
 
+from builds.builders.contents import listed
 from builds.builders.products import kernel_params, read_facts, read_products
 from builds.choices import Variant
 
@@ -78,6 +79,17 @@ def test_output_says_its_versions(pack: Pack) -> None:
     facts = read_facts(pack(Variant.ISO))
     assert facts.version == "26.05.20260820.b18a4b9"
     assert facts.kernel_version == "6.18.1"
+
+
+def test_output_lists_what_is_inside_and_does_not_drag_it_along(pack: Pack) -> None:
+    output = pack(Variant.NETBOOT)
+    [inside] = listed(output)
+    assert (inside.name, inside.version, inside.size) == ("nixos-system", "26.05", 4096)
+    references = subprocess.run(
+        ["nix-store", "--query", "--references", output], capture_output=True, text=True, check=True
+    )
+    assert inside.place not in references.stdout
+    assert "closure-info" not in references.stdout
 
 
 def test_kexec_tarballs_hold_the_same_folder(pack: Pack) -> None:

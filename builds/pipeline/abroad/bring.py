@@ -10,10 +10,10 @@ from django.conf import settings
 
 from builds.outward import NotThere
 from builds.pipeline import documents, space
-from builds.pipeline.abroad.site import Progress, Site
-from builds.pipeline.mirrored import Mirrored, Refused
+from builds.pipeline.abroad.site import MOST_PAPER, Progress, Site
+from builds.pipeline.mirrored import Mirrored, Refused, check_documents
 from builds.pipeline.scrub import Expected, difference
-from builds.pipeline.signed import signer_of
+from builds.pipeline.signed import check_envelope, signer_of
 from builds.points import point
 from builds.storage import AlreadyStored, artifacts
 
@@ -33,9 +33,10 @@ def fetch_papers(site: Site, found: Mirrored) -> Papers:
         documents.manifest_name(found.system): found.data,
         sums: site.paper(found.key(sums)),
     }
-    for name in sorted(documents.paper_names(found.system) - papers.keys()):
+    for name in sorted(found.paper_names - papers.keys()):
+        most = MOST_SIGNATURE if documents.is_signature(name) else MOST_PAPER
         try:
-            papers[name] = site.paper(found.key(name), MOST_SIGNATURE)
+            papers[name] = site.paper(found.key(name), most)
         except NotThere:
             continue
     return papers
@@ -45,9 +46,13 @@ def verify(found: Mirrored, papers: Papers, allowed_signers: str) -> str:
     """Whose key both papers are signed with; "" where none is pinned. Raises Refused."""
     if papers.get(documents.sums_name(found.system)) != found.sums:
         raise Refused("its sums file and its manifest do not agree")
+    check_documents(found, papers.get)
     if not allowed_signers:
         return ""
-    return signer_of(papers, documents.unsigned_names(found.system), allowed_signers)
+    signer = signer_of(papers, documents.unsigned_names(found.system), allowed_signers)
+    for name in filter(documents.is_envelope, found.documents):
+        check_envelope(name, papers[name], allowed_signers)
+    return signer
 
 
 def bring(site: Site, found: Mirrored, progress: Progress) -> None:
@@ -76,7 +81,7 @@ def store_papers(found: Mirrored, papers: Papers) -> None:
     """
     manifest = documents.manifest_name(found.system)
     for name in sorted(papers, key=lambda name: (name == manifest, name)):
-        if documents.is_signature(name):
+        if documents.may_be_signed_again(name):
             artifacts().replace(found.key(name), papers[name])  # it may have been signed again
             continue
         try:

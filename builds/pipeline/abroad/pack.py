@@ -76,7 +76,9 @@ def _files(release: Release) -> Iterator[Expected]:
     for name in papers:
         size = len(artifacts().read(release.key(name)) or b"")
         yield Expected(name, known.pop(name).sha256, size)
-    for name in sorted(documents.paper_names(release.system) - {*papers}):
+    # What a manifest does not name is no provenance of it.
+    unnamed = {*papers, *documents.document_names(release.system)}
+    for name in sorted(documents.paper_names(release.system) - unnamed):
         data = artifacts().read(release.key(name))
         if data:
             yield Expected(name, documents.digest(data), len(data))

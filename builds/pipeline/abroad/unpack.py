@@ -97,7 +97,7 @@ def _release(
     except (Refused, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Refused(f"{member.key}: {error}") from error
     papers = {}
-    for name in sorted(documents.paper_names(found.system)):
+    for name in sorted(found.paper_names):
         paper = by_key.get(found.key(name))
         if paper is not None:
             most = MOST_SIGNATURE if documents.is_signature(name) else MOST_PAPER

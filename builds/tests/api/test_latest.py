@@ -38,6 +38,8 @@ def test_record_has_exactly_the_keys_that_were_promised(record: dict[str, Any]) 
         "release_url",
         "manifest_url",
         "sums_url",
+        "provenance_url",
+        "sbom_url",
         "signatures",
         "checks",
         "artifacts",

@@ -13,10 +13,10 @@ from django.db import connection
 
 from builds.choices import BuildStatus, ReleaseStatus, Verdict
 from builds.models import Artifact, Build, Check, Head, LogArchive, Release
-from builds.pipeline import archive_logs, documents
+from builds.pipeline import archive_logs, documents, provenance
 from builds.pipeline.publish import is_told
 from builds.pipeline.signatures import known_keys, what_is_wrong
-from builds.signing import PAPERS
+from builds.signing import PAPERS, opened
 from builds.storage import artifacts, channel_key, public_key
 
 NAMES = 4
@@ -90,6 +90,7 @@ def wrongs(before: Release, storage: Keys | None) -> list[str]:
         lambda: _files(release),
         lambda: _files(before),
         lambda: _papers(release),
+        lambda: _provenance(release),
         lambda: _moving(release),
         _changes,
     ]
@@ -145,11 +146,25 @@ def _papers(release: Release) -> Iterator[str]:
     for name, data in documents.papers(release).items():
         if artifacts().read(release.key(name)) != data:
             yield f"{name} is not what the rows say"
+    for name in documents.unsigned_names(release.system):
         if wrong := what_is_wrong(release, name, keys):
             yield f"{name} is not signed: {wrong}"
         for each in documents.signature_names(name):
             if release.papers.get(each) != _digest(release.key(each)):
                 yield f"{each} is not what is on record"
+
+
+def _provenance(release: Release) -> Iterator[str]:
+    keys = known_keys()
+    assert keys is not None
+    told, name = provenance.statement(release), documents.provenance_name(release.system)
+    if told is not None:
+        if wrong := what_is_wrong(release, name, keys):
+            yield f"{name} is not signed: {wrong}"
+        elif opened(artifacts().read(release.key(name)) or b"").payload != told:
+            yield f"{name} is not what the rows say"
+        if release.papers.get(name) != _digest(release.key(name)):
+            yield f"{name} is not what is on record"
 
 
 def _moving(release: Release) -> Iterator[str]:

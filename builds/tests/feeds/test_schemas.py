@@ -31,6 +31,7 @@ from builds.tests.factories import (
     ReleaseFactory,
     publish_held,
 )
+from builds.tests.provenance.conftest import PROVENANCE, SBOM, SYSTEM, told_release
 
 pytestmark = pytest.mark.django_db
 
@@ -166,3 +167,9 @@ def test_publish_writes_what_the_schema_says(db: None) -> None:
     publish_held(release, NOW)
     assert release.is_published, release.reason
     check("release", artifacts().read(release.key(documents.manifest_name(release.system))))
+
+
+def test_manifest_names_provenance_and_sbom_as_the_schema_says() -> None:
+    release = told_release()
+    record = check("release", artifacts().read(release.key(documents.manifest_name(SYSTEM))))
+    assert [each["name"] for each in record["documents"]] == [PROVENANCE, SBOM]

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from builds.builders.contents import listed
 from builds.builders.products import read_products
 from builds.choices import System, Variant
 
@@ -55,6 +56,24 @@ def test_netboot_has_kernel_initrd_and_a_script_that_names_them(system: System) 
     image = json.loads((output / "nix-support" / "image.json").read_text())
     assert image["version"]
     assert image["kernel_version"]
+
+
+@pytest.mark.parametrize("system", System)
+def test_images_list_the_packages_that_they_have_files_of(system: System) -> None:
+    lock = json.loads((settings.BASE_DIR / "images/mini/inputs.json").read_text())
+    pinned = lock["systems"][system]
+    inside = {variant: listed(built(system, variant)[1]) for variant in Variant}
+    base = {"busybox-static", pinned["kernel"], *pinned["programs"]["dropbear"]["packages"]}
+    more = {
+        Variant.NETBOOT: set(),
+        Variant.ISO: {*pinned["grub"]},
+    }
+    for variant, components in inside.items():
+        kexec = {*pinned["programs"]["kexec"]["packages"]}
+        assert {each.name for each in components} == base | more.get(variant, kexec)
+        for each in components:
+            package = pinned["packages"][each.name]
+            assert (each.version, each.sha256) == (package["version"], package["sha256"])
 
 
 @pytest.mark.parametrize("system", System)

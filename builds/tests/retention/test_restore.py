@@ -92,7 +92,7 @@ def test_lost_database_comes_back_with_the_same_record_pages_and_bytes(
     pipeline.write_moving("demo")
     paths = [path for release in releases for path in paths_of(release)] + MOVING
     before, keys = what_is_seen(client, paths), stored_keys()
-    assert len(before) == len(paths) == 3 * 10 + len(MOVING)
+    assert len(before) == len(paths) == 3 * 12 + len(MOVING)
     lose_the_database()
     assert client.get(MOVING[0]).status_code == 404
 

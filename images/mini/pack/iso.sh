@@ -26,4 +26,5 @@ tool xorriso -as mkisofs -quiet -r --set_all_file_dates set_to_mtime -volid MINI
 echo "$name of $(stat -c %s "$out/$name") bytes"
 
 printf '%s\n' "$imageJson" > "$out/nix-support/image.json"
+printf '%s\n' "$packagesJson" > "$out/nix-support/packages.json"
 echo "file iso $out/$name" > "$out/nix-support/hydra-build-products"

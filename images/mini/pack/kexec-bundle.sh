@@ -13,4 +13,5 @@ chmod 755 "$out/$bundle"
 echo "$bundle of $(stat -c %s "$out/$bundle") bytes"
 
 printf '%s\n' "$imageJson" > "$out/nix-support/image.json"
+printf '%s\n' "$packagesJson" > "$out/nix-support/packages.json"
 echo "file bundle $out/$bundle" > "$out/nix-support/hydra-build-products"

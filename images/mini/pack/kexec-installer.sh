@@ -34,6 +34,7 @@ tool xz --check=crc32 --threads=1 --lzma2=dict=64KiB,mode=fast,mf=hc3,nice=8,dep
     < "$NIX_BUILD_TOP/tar" > "$out/$tarball.xz"
 
 printf '%s\n' "$imageJson" > "$out/nix-support/image.json"
+printf '%s\n' "$packagesJson" > "$out/nix-support/packages.json"
 for compression in gz xz; do
     echo "$tarball.$compression of $(stat -c %s "$out/$tarball.$compression") bytes"
     echo "file tarball $out/$tarball.$compression" >> "$out/nix-support/hydra-build-products"

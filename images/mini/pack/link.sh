@@ -6,4 +6,5 @@ set -eu
 mkdir -p "$out/nix-support"
 ln -s "$file" "$out/$linkName"
 printf '%s\n' "$imageJson" > "$out/nix-support/image.json"
+printf '%s\n' "$packagesJson" > "$out/nix-support/packages.json"
 echo "file $role $out/$linkName" > "$out/nix-support/hydra-build-products"

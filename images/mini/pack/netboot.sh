@@ -18,6 +18,7 @@ boot
 END
 
 printf '%s\n' "$imageJson" > "$out/nix-support/image.json"
+printf '%s\n' "$packagesJson" > "$out/nix-support/packages.json"
 cat > "$out/nix-support/hydra-build-products" <<END
 file kernel $out/$kernelName
 file initrd $out/$initrdName

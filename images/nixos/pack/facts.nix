@@ -18,13 +18,21 @@ rec {
   minRamMib = 2560;
   initrdFile = "${config.system.build.netbootRamdisk}/initrd";
 
+  # Every store path inside the image, with hashes and sizes, as `nix-store --load-db` takes it.
+  # Packed, so that Nix does not take each for a reference of the output, which would drag all of
+  # them along once more. Trees from before 2018 don't have it: then the portal asks the store.
+  contents = if pkgs ? closureInfo then pkgs.closureInfo { rootPaths = storeContents; } else "";
+  storeContents =
+    config.netboot.storeContents
+      or (config.isoImage.storeContents or [ config.system.build.toplevel ]);
+
   # A derivation whose script lays out files in $out and lists each with `product ROLE FILE`.
   output =
     variant: attributes: script:
     pkgs.runCommand "nixos-${variant}-${system}-${version}"
       (
         {
-          inherit version;
+          inherit contents version;
           imageJson = builtins.toJSON {
             inherit version;
             kernel_version = kernel.modDirVersion or kernel.version;
@@ -40,6 +48,9 @@ rec {
         }
         mkdir -p $out/nix-support
         printf '%s\n' "$imageJson" > $out/nix-support/image.json
+        if [ -n "$contents" ]; then
+          gzip --no-name < $contents/registration > $out/nix-support/closure-registration.gz
+        fi
         ${script}
       '';
 }

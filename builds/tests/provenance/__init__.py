@@ -1,0 +1,1 @@
+"""Provenance and SBOM: what they say, who may say it, and where they go."""
