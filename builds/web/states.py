@@ -10,7 +10,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
-from builds.choices import BuildStatus, ReleaseStatus, Stage, System, Verdict
+from builds.choices import BuildStatus, CheckName, ReleaseStatus, Stage, System, Verdict
 from builds.models import Build, Check, Release
 from builds.pipeline import queues
 from builds.web.words import counted
@@ -162,9 +162,9 @@ def making(release: Release) -> Making:
     if any(build.status != BuildStatus.SUCCEEDED for build in builds):
         return _building(builds, System(release.system), url)
     checks = list(release.checks.all())
-    if all(check.has_passed for check in checks):
+    if all(check.lets_through for check in checks):
         return Making(gettext("publishing"), url)
-    number = sum(check.has_passed for check in checks) + 1
+    number = sum(check.lets_through for check in checks) + 1
     if not any(check.verdict == Verdict.RUNNING for check in checks):
         return Making(gettext("waits to be checked"), url, queue=queues.CHECK)
     word = gettext("checking, {number} of {all}")
@@ -183,9 +183,10 @@ def _building(builds: Sequence[Build], system: System, url: str) -> Making:
 
 def checks_in_words(found: Iterable[Check]) -> str:
     """The checks of a release as a count with words: booted in 1 of 1 ways, emulated."""
-    checks = [check for check in found if check.has_passed or check.has_failed]
-    if not checks:
+    ended = [check for check in found if check.has_ended]
+    if not ended:
         return gettext("not checked")
+    checks = [check for check in ended if check.name != CheckName.REPRODUCED]
     boots = [check for check in checks if check.name.startswith(BOOT)]
     others = [check for check in checks if not check.name.startswith(BOOT)]
     parts = []
@@ -199,12 +200,21 @@ def checks_in_words(found: Iterable[Check]) -> str:
         noun = "other check" if boots else "check"
         words = gettext("{passed} of {checks} passed")
         parts.append(words.format(passed=len(passed), checks=counted(len(others), noun)))
+    parts += [_compared(check) for check in ended if check.name == CheckName.REPRODUCED]
     return "; ".join(parts)
 
 
 def accelerator_in_words(accelerator: str) -> str:
     """What a boot ran on: with KVM, or emulated."""
     return {"kvm": gettext("with KVM"), "tcg": gettext("emulated")}.get(accelerator, accelerator)
+
+
+def _compared(check: Check) -> str:
+    if check.has_passed:
+        return gettext("reproduced")
+    if check.verdict == Verdict.DIFFERS:
+        return gettext("built again it differs")
+    return gettext("could not be built again")
 
 
 def _busy(word: StrOrPromise) -> State:
