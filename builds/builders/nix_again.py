@@ -13,7 +13,7 @@ from pathlib import Path
 from builds.builders.nix_command import NixCalls, sandbox
 from builds.builders.nix_errors import failure
 
-# The head of a derivation's file: name, path and, where it is fixed beforehand, hash of each output.
+# In the head of a derivation's file, of each output: name, path, and hash where that is fixed.
 _OUTPUT = re.compile(r'\("[^"]*","(/nix/store/[^"]+)","[^"]*","[^"]*"\)')
 _HEAD_LIMIT = 64 * 1024
 _DIFFERS = re.compile(

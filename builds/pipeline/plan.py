@@ -223,9 +223,7 @@ def _queue(release: Release, targets: list[Target]) -> None:
 
 def plan_checks(release: Release, variants: list[str]) -> None:
     """Note the checks that a release of these variants waits for, and by which it is held back."""
-    for wanted, holds_back in (
-        (release.channel.checks, True),
-        (release.channel.checks_told, False),
-    ):
+    channel = release.channel
+    for wanted, holds_back in ((channel.checks, True), (channel.checks_told, False)):
         names = CheckName.planned(wanted, release.system, variants, release.origin)
         Check.objects.plan(release, names, gates=True, holds_back=holds_back)

@@ -11,7 +11,6 @@ from django.http import HttpRequest
 
 from builds.boot.addresses import base_url, immutable_url, paper_url
 from builds.boot.commands import BootCommand, boot_commands
-from builds.choices import CheckName
 from builds.models import Artifact, Build, Damage, Mirror, Release, Reproduction, Transfer
 from builds.pipeline import Line, documents, publication, source_url
 from builds.web import states
@@ -97,16 +96,12 @@ def release_page(
     is_latest = is_readable and successor is None
     reproduction = Reproduction.of(release)
     is_told = reproduction in Reproduction.found()
-    # What another portal has compared says nothing of two builds here.
-    checks = [
-        check for check in release.checks.all() if is_told or check.name != CheckName.REPRODUCED
-    ]
     return ReleasePage(
         release=release,
         state=under_way.state if under_way else states.release_state(release),
         making=under_way,
         expected_at=publication(release, line, at=at) if release.is_draft else None,
-        checks_in_words=states.checks_in_words(checks),
+        checks_in_words=states.checks_in_words(release),
         reproduction=reproduction if is_readable and not is_told else None,
         is_latest=is_latest,
         commands=(tuple(boot_commands(release, base, pinned=not is_latest)) if is_readable else ()),

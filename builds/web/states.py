@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
 from builds.choices import BuildStatus, CheckName, ReleaseStatus, Stage, System, Verdict
-from builds.models import Build, Check, Release
+from builds.models import Build, Check, Release, Reproduction
 from builds.pipeline import queues
 from builds.web.words import counted
 
@@ -88,6 +88,13 @@ _KINDS = {
     "BuilderUnavailable": _("failed: network or builder"),
     "OutOfSpace": _("failed: no space left"),
     "Storage": _("failed while storing"),
+}
+
+
+_REPRODUCTIONS = {
+    Reproduction.REPRODUCED: _("reproduced"),
+    Reproduction.DIFFERS: _("built again it differs"),
+    Reproduction.UNCHECKABLE: _("could not be built again"),
 }
 
 
@@ -181,9 +188,9 @@ def _building(builds: Sequence[Build], system: System, url: str) -> Making:
     return Making(_with_number(gettext("building"), percent), url, percent)
 
 
-def checks_in_words(found: Iterable[Check]) -> str:
+def checks_in_words(release: Release) -> str:
     """The checks of a release as a count with words: booted in 1 of 1 ways, emulated."""
-    ended = [check for check in found if check.has_ended]
+    ended = [check for check in release.checks.all() if check.has_ended]
     if not ended:
         return gettext("not checked")
     checks = [check for check in ended if check.name != CheckName.REPRODUCED]
@@ -200,21 +207,15 @@ def checks_in_words(found: Iterable[Check]) -> str:
         noun = "other check" if boots else "check"
         words = gettext("{passed} of {checks} passed")
         parts.append(words.format(passed=len(passed), checks=counted(len(others), noun)))
-    parts += [_compared(check) for check in ended if check.name == CheckName.REPRODUCED]
+    # What another portal has compared says nothing of two builds here.
+    if len(checks) < len(ended) and (found := Reproduction.of(release)) in Reproduction.found():
+        parts.append(str(_REPRODUCTIONS[found]))
     return "; ".join(parts)
 
 
 def accelerator_in_words(accelerator: str) -> str:
     """What a boot ran on: with KVM, or emulated."""
     return {"kvm": gettext("with KVM"), "tcg": gettext("emulated")}.get(accelerator, accelerator)
-
-
-def _compared(check: Check) -> str:
-    if check.has_passed:
-        return gettext("reproduced")
-    if check.verdict == Verdict.DIFFERS:
-        return gettext("built again it differs")
-    return gettext("could not be built again")
 
 
 def _busy(word: StrOrPromise) -> State:

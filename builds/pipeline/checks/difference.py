@@ -149,9 +149,16 @@ def _first_difference(first: Path, second: Path) -> int:
         while True:
             left, right = one.read(_BLOCK), other.read(_BLOCK)
             if left != right or not left:
-                same = os.path.commonprefix([left, right])
-                return offset + len(same)
+                return offset + _same(left, right)
             offset += len(left)
+
+
+def _same(left: bytes, right: bytes) -> int:
+    """How many bytes two pieces have in common at their beginning."""
+    differing = (
+        at for at, (one, other) in enumerate(zip(left, right, strict=False)) if one != other
+    )
+    return next(differing, min(len(left), len(right)))
 
 
 def _start(offset: int) -> int:
