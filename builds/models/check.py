@@ -301,6 +301,13 @@ class Check(Leased):
         )
         self.refresh_from_db()
 
+    def give_up(self, reason: str) -> bool:
+        """Say that a check that nobody has taken could not be made; false where somebody has."""
+        left = self._rows().filter(verdict=Verdict.PENDING, pk=self.pk, fence=self.fence)
+        given_up = left.update(verdict=Verdict.ERROR, reason=reason, finished_at=Now())
+        self.reread()
+        return bool(given_up)
+
     def wait_again(self) -> bool:
         """Put a check whose worker is gone back among those that wait; false where it is not.
 

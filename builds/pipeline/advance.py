@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from builds.choices import BuildStatus, CheckName, System
 from builds.models import Build, Check, Release, pause
 from builds.pipeline.queues import CHECK
+
+# For so long a release waits for a check that holds nothing back and that nobody takes.
+TOLD_WITHIN = timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,9 @@ def _after_builds(release: Release, at: datetime, *, again: bool) -> list[Step]:
     if failed is not None:
         release.fail(f"The check {failed.name} failed: {failed.reason}", failed.console, at=at)
         return []
+    for check in checks:
+        if is_told(check) and check.sent_at and at - check.sent_at > TOLD_WITHIN:
+            check.give_up("No worker that builds for this system came to it.")
     if all(check.lets_through for check in checks):
         return [Step("publish", release.pk)]
     return [
@@ -70,6 +76,11 @@ def _after_builds(release: Release, at: datetime, *, again: bool) -> list[Step]:
         for check in release.checks.due(at)
         if again or check.sent_at is None
     ]
+
+
+def is_told(check: Check) -> bool:
+    """Whether its release waits for it, and is published whatever it finds."""
+    return check.gates and not check.holds_back
 
 
 def check_step(check: Check, release: Release, *, delay: float = 0) -> Step:
