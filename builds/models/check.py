@@ -51,8 +51,8 @@ class CheckQuerySet(models.QuerySet["Check"]):
 
     def like(self, check_id: int) -> CheckQuerySet:
         """Those that need what one of them needs: a machine to boot on, or one that builds."""
-        one = Check.objects.select_related("release").get(pk=check_id)
-        if one.name == CheckName.REPRODUCED:
+        one = Check.objects.select_related("release").filter(pk=check_id).first()
+        if one is not None and one.name == CheckName.REPRODUCED:
             return self.filter(name=one.name, release__system=one.release.system)
         return self.exclude(name=CheckName.REPRODUCED)
 

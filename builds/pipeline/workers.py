@@ -120,9 +120,22 @@ def left_to_others(check: Check, worker: str, *, at: datetime) -> bool:
     builders = built_on(check.release)
     if host_of(worker) not in builders:
         return False
-    queue = System(check.release.system).queue
-    there = [each for each in Worker.objects.alive(at) if each.serves(queue)]
+    there = _builders_for(System(check.release.system), at)
     return any(host_of(each.name) not in builders for each in there)
+
+
+def is_served(check: Check, *, at: datetime) -> bool:
+    """Whether a check that builds finds a worker that does so for its system; a boot always does.
+
+    Such a worker may be gone since it has built the release, and others need not wait for it.
+    """
+    if check.name != CheckName.REPRODUCED:
+        return True
+    return bool(_builders_for(System(check.release.system), at))
+
+
+def _builders_for(system: System, at: datetime) -> list[Worker]:
+    return [each for each in Worker.objects.alive(at) if each.serves(system.queue)]
 
 
 def _accelerator() -> str:

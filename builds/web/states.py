@@ -173,7 +173,9 @@ def making(release: Release) -> Making:
         return Making(gettext("publishing"), url)
     number = sum(check.lets_through for check in checks) + 1
     if not any(check.verdict == Verdict.RUNNING for check in checks):
-        return Making(gettext("waits to be checked"), url, queue=queues.CHECK)
+        builds_only = all(c.lets_through or c.name == CheckName.REPRODUCED for c in checks)
+        queue = System(release.system).queue if builds_only else queues.CHECK
+        return Making(gettext("waits to be checked"), url, queue=queue)
     word = gettext("checking, {number} of {all}")
     return Making(word.format(number=min(number, len(checks)), all=len(checks)), url)
 

@@ -295,6 +295,19 @@ def test_release_waits_for_a_worker_so_long_and_no_longer(waiting: Check) -> Non
     assert waiting.verdict == Verdict.ERROR
 
 
+def test_later_check_without_a_worker_keeps_no_other_waiting(db: None) -> None:
+    after = [CheckName.NETBOOT_BIOS, CheckName.REPRODUCED]
+    old = ReleaseFactory(channel__checks_after=after, published=True, at=NOW - timedelta(days=1))
+    new = ReleaseFactory(channel__checks_after=after, published=True, at=NOW)
+    old.checks.get(name=CheckName.NETBOOT_BIOS).delete()
+
+    [step] = pipeline.reconcile(at=timezone.now())
+    assert Check.objects.get(pk=step.row).release == new
+    here("long@one")
+    [step] = pipeline.reconcile(at=timezone.now())
+    assert (Check.objects.get(pk=step.row).release, step.queue) == (old, System.X86_64.queue)
+
+
 def test_boots_and_builds_wait_apart(waiting: Check) -> None:
     boot = CheckFactory(sent_at=NOW)
     other = CheckFactory(

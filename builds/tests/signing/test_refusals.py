@@ -140,7 +140,7 @@ def test_release_whose_builds_differ_is_signed_where_its_channel_wants_only_to_b
     write_papers(release)
     assert sign(release).files
     release.checks.update(holds_back=True)
-    with pytest.raises(Refused, match="reproduced of .* has not passed"):
+    with pytest.raises(Refused, match=r"reproduced of .* has not passed"):
         sign(release)
 
 
