@@ -70,7 +70,7 @@ class Parting:
         sides = (("first", self.first), ("second", self.second))
         lines = [f"{self.sentence}."]
         for word, side in sides:
-            size = "not there" if side.size is None else f"{side.size} bytes"
+            size = "no file" if side.size is None else f"{side.size} bytes"
             lines.append(f"  {word:<6}  {size}  {side.sha256}".rstrip())
         if self.offset is not None:
             start = _start(self.offset)

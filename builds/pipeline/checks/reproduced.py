@@ -11,6 +11,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.conf import settings
+
 from builds.builders.base import (
     BuildCancelled,
     BuilderError,
@@ -30,6 +32,7 @@ from builds.pipeline.checks.difference import (
     MOST_KEPT,
     Pair,
     Parting,
+    Side,
     files_of,
     sha256_of,
     told,
@@ -37,6 +40,7 @@ from builds.pipeline.checks.difference import (
 from builds.pipeline.checks.subject import local_copy, refuse_if_damaged
 from builds.pipeline.makers import nix
 from builds.pipeline.run import request_for
+from builds.pipeline.space import refuse_if_short
 from builds.pipeline.workers import built_on, host_of
 
 logger = logging.getLogger(__name__)
@@ -94,6 +98,7 @@ class _Comparison:
     def run(self) -> Compared:
         if not self._release.is_built_here:
             raise BootFailed(Verdict.ERROR, "It was built elsewhere: not checked here.")
+        refuse_if_short(settings.DISK_FREE_LEAST)
         anew: list[BuildOutput] = []
         outputs: list[BuildOutput] = []
         for build in self._release.builds.newest_per_variant():
@@ -125,8 +130,7 @@ class _Comparison:
 
     def _told(self, outputs: Sequence[BuildOutput], again: Again) -> Compared:
         with ExitStack() as stack:
-            pairs = [*self._files(outputs, stack), *_outputs(again.different)]
-            partings = list(told(pairs))
+            partings = [*told(self._files(outputs, stack)), *of_outputs(again.different)]
             comparison = {
                 "where": SAME if self._is_same_machine() else ANOTHER,
                 "builder_version": outputs[0].builder_version,
@@ -135,6 +139,7 @@ class _Comparison:
                 "differences": [each.record for each in partings],
             }
             if not partings:
+                assert not again.different, "each output that differs gives a parting"
                 return _compared(Verdict.PASSED, _same(comparison), "", comparison)
             return self._differs(partings, comparison)
 
@@ -208,11 +213,16 @@ class Log:
         """Nobody watches."""
 
 
-def _outputs(different: Sequence[Different]) -> Iterator[Pair]:
-    """The files of outputs that Nix found to differ, named like the artifacts that they are."""
+def of_outputs(different: Sequence[Different]) -> Iterator[Parting]:
+    """How outputs that Nix found to differ do so, by their files, named like the artifacts.
+
+    Each gives at least one: outputs may differ in other things, such as rights to execute, and
+    Nix may have kept no second one to look at.
+    """
     for each in different:
         called = each.first.name[_HASH_LENGTH:]
-        yield from files_of(each.first, each.second, called)
+        found = list(told(files_of(each.first, each.second, called)))
+        yield from found or [Parting(Pair(called, each.first, each.second), None, Side(), Side())]
 
 
 def _is_same(artifact: Artifact, product: Product) -> bool:

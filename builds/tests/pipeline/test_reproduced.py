@@ -15,11 +15,15 @@ from django.test import Client
 from django.utils import timezone
 
 from builds import pipeline, tasks
+from builds.builders.nix_again import Different
 from builds.choices import CheckName, Origin, ReleaseStatus, System, Verdict
 from builds.models import Build, Channel, Check, Release, Transfer, Worker
 from builds.pipeline import advance, documents
 from builds.pipeline.advance import TOLD_WITHIN
 from builds.pipeline.checks import diffoscope
+from builds.pipeline.checks.difference import files_of
+from builds.pipeline.checks.difference import told as told_of
+from builds.pipeline.checks.reproduced import of_outputs
 from builds.pipeline.retention import orphans
 from builds.storage import artifacts
 from builds.tests.builders.flakes import NETBOOT, SYSTEM
@@ -196,6 +200,27 @@ def test_worker_without_nix_holds_nothing_back_and_says_that_it_could_not_look(
     assert "not installed" in check_of(release).reason
     badge = client.get(f"/badge/demo/{SYSTEM}/reproduced.json").json()
     assert (badge["message"], badge["color"]) == ("could not be checked", "lightgrey")
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_output_that_nix_finds_to_differ_never_passes(tmp_path: Path, *, kept: bool) -> None:
+    first, second = (tmp_path / f"{'x' * 32}-image{end}" for end in ("", ".check"))
+    for folder in (first, second):
+        folder.mkdir()
+        (folder / "kexec").write_text("same bytes")
+    (second / "kexec").chmod(0o755)
+    [found] = of_outputs([Different("x.drv", first, second if kept else None)])
+    assert (found.sentence, found.offset) == ("image differs", None)
+
+
+def test_links_of_a_build_are_compared_and_never_followed(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder, target in ((first, "/etc/hostname"), (second, "/etc/passwd")):
+        folder.mkdir()
+        (folder / "kernel").symlink_to(target)
+    [found] = told_of(files_of(first, second, "x"))
+    assert (found.pair.name, found.first.size, found.second.size) == ("kernel", None, None)
+    assert documents.digest(b"/etc/passwd") == found.second.sha256
 
 
 # Who builds it again.
