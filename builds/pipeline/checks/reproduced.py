@@ -22,7 +22,7 @@ from builds.builders.base import (
     Progress,
 )
 from builds.builders.nix import NixBuilder
-from builds.builders.nix_again import Again, Different, forget
+from builds.builders.nix_again import Different, forget
 from builds.choices import CheckName, Role, Stage, Verdict
 from builds.emulator.watch import BootCancelled, BootFailed, BootResult
 from builds.models import Artifact, Build, Release
@@ -99,31 +99,28 @@ class _Comparison:
         if not self._release.is_built_here:
             raise BootFailed(Verdict.ERROR, "It was built elsewhere: not checked here.")
         refuse_if_short(settings.DISK_FREE_LEAST)
-        anew: list[BuildOutput] = []
         outputs: list[BuildOutput] = []
+        proves_nothing: list[str] = []
         for build in self._release.builds.newest_per_variant():
-            output, is_new = self._build(build)
+            request = self._request(build)
+            is_new = self._is_new_here(build)
+            output = self._nix.build(request)
             outputs.append(output)
-            anew += [output] if is_new else []
-        again = self._again([each for each in outputs if each not in anew])
+            if not (is_new and self._nix.has_made(output.derivation, request)):
+                proves_nothing.append(output.derivation)
+        again = self._nix.build_again(proves_nothing, request)
         try:
             return self._told(outputs, again)
         finally:
             forget(again.different)
 
-    def _build(self, build: Build) -> tuple[BuildOutput, bool]:
-        """One variant as it is in this machine's store, and whether that was built just now."""
-        request = self._request(build)
-        before = self._nix.holds(build.store_path)
-        output = self._nix.build(request)
-        is_new = not before and self._nix.has_made(output.derivation, request)
-        return output, is_new
+    def _is_new_here(self, build: Build) -> bool:
+        """Whether building this variant here gives a second build of it, unless a cache has it.
 
-    def _again(self, outputs: Sequence[BuildOutput]) -> Again:
-        """What lay in the store, or came out of a cache, proves nothing: that is built again."""
-        build = self._release.builds.newest_per_variant()[0]
-        derivations = [output.derivation for output in outputs]
-        return self._nix.build_again(derivations, self._request(build))
+        On the machine that has built it, parts of it may lie in the store; those of another
+        machine were built by that one, too.
+        """
+        return not self._is_same_machine() and not self._nix.holds(build.store_path)
 
     def _request(self, build: Build) -> BuildRequest:
         return request_for(build, self._log, self._cancelled)
