@@ -22,7 +22,7 @@ from builds.builders.base import (
     Progress,
 )
 from builds.builders.nix import NixBuilder
-from builds.builders.nix_again import Different, forget
+from builds.builders.nix_again import Again, Different, forget
 from builds.choices import CheckName, Role, Stage, Verdict
 from builds.emulator.watch import BootCancelled, BootFailed, BootResult
 from builds.models import Artifact, Build, Release
