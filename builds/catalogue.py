@@ -40,6 +40,7 @@ class Entry:
     slot: str
     builder: BuilderName = BuilderName.NIX
     checks: tuple[str, ...] = ()
+    checks_told: tuple[str, ...] = ()
     checks_after: tuple[str, ...] = ()
     ssh: bool = False
     overrides: dict[str, str] = field(default_factory=dict)
@@ -148,7 +149,7 @@ class _Reader:
         """Let the model's own validators have their say."""
         try:
             Channel(**_channel_fields(entry, 0)).clean_fields(
-                exclude=["checks", "checks_after", "overrides"]
+                exclude=["checks", "checks_told", "checks_after", "overrides"]
             )
         except ValidationError as error:
             key, messages = next(iter(error.message_dict.items()))
@@ -229,6 +230,14 @@ def _later_checks(value: Any) -> tuple[str, ...]:
     return () if value == [] else _members(CheckName.values, "check")(value)
 
 
+def _told_checks(value: Any) -> tuple[str, ...]:
+    names = _later_checks(value)
+    booting = [name for name in names if CheckName(name).boots]
+    if booting:
+        raise ValueError(f"{booting[0]} boots, and what does not boot is held back: see checks")
+    return names
+
+
 def _systems(value: Any) -> tuple[System, ...]:
     return tuple(System(name) for name in _members(System.values, "system")(value))
 
@@ -278,6 +287,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "variants": _variants,
     "slot": _slot,
     "checks": _checks,
+    "checks_told": _told_checks,
     "checks_after": _later_checks,
     "ssh": _flag,
     "overrides": _overrides,
@@ -304,6 +314,7 @@ def _channel_fields(entry: Entry, position: int) -> dict[str, Any]:
         "overrides": entry.overrides,
         "revision_input": entry.revision_input,
         "checks": list(entry.checks),
+        "checks_told": list(entry.checks_told),
         "checks_after": list(entry.checks_after),
         "ssh": entry.ssh,
         "marker": entry.marker,

@@ -266,11 +266,12 @@ class Verdict(models.TextChoices):
     LOADER = "loader", _("the loader failed")
     HANDOVER = "handover", _("the handover failed")
     DAMAGED = "damaged", _("a file is damaged")
+    DIFFERS = "differs", _("differs")
     ERROR = "error", _("could not be checked")
 
     @classmethod
     def failed(cls) -> frozenset[Verdict]:
-        """The verdicts that hold a release back."""
+        """The verdicts that hold a release back, where the check is one that does."""
         return frozenset(cls) - {cls.PENDING, cls.RUNNING, cls.PASSED}
 
 
@@ -301,6 +302,7 @@ class CheckName(models.TextChoices):
         "how little RAM a kexec into the noninteractive installer needs",
     )
     LEAST_RAM_ISO = "least-ram-iso", "how little RAM the ISO needs"
+    REPRODUCED = "reproduced", "every variant, built again and compared to the byte"
 
     @property
     def measures(self) -> bool:
@@ -308,8 +310,13 @@ class CheckName(models.TextChoices):
         return self.value.startswith("least-ram-")
 
     @property
+    def boots(self) -> bool:
+        """Whether it boots one variant; the others look at the release as a whole."""
+        return self is not CheckName.REPRODUCED
+
+    @property
     def variant(self) -> Variant:
-        """What it boots."""
+        """What it boots, of one that boots."""
         told = self.value.removeprefix("boot-").removeprefix("least-ram-")
         return max((v for v in Variant if told.startswith(v)), key=len)
 
@@ -320,6 +327,8 @@ class CheckName(models.TextChoices):
 
     def applies(self, system: str, variants: Collection[str]) -> bool:
         """Whether it can be made of what is built of these variants on a system."""
+        if not self.boots:
+            return bool(variants)
         return system in self.systems and self.variant in variants
 
     @classmethod
@@ -342,6 +351,7 @@ class CheckName(models.TextChoices):
             (system, cls(name).variant)
             for system in systems
             for name in cls.planned(set(names) & {*cls.gates()}, system, variants)
+            if cls(name).boots
         }
         wanted = {
             cls.plainest(Variant(variant))
@@ -352,10 +362,23 @@ class CheckName(models.TextChoices):
         return [name for name in cls if name in wanted]
 
     @classmethod
-    def planned(cls, names: Iterable[str], system: str, variants: Collection[str]) -> list[str]:
-        """Of some names those that apply; one that is no name stays, to say so itself."""
+    def planned(
+        cls,
+        names: Iterable[str],
+        system: str,
+        variants: Collection[str],
+        origin: str = Origin.BUILT,
+    ) -> list[str]:
+        """Of some names those that apply; one that is no name stays, to say so itself.
+
+        What was built elsewhere can't be built again here.
+        """
+        left_out = set() if origin == Origin.BUILT else {cls.REPRODUCED}
         return [
-            name for name in names if name not in cls.values or cls(name).applies(system, variants)
+            name
+            for name in names
+            if name not in left_out
+            and (name not in cls.values or cls(name).applies(system, variants))
         ]
 
 

@@ -34,6 +34,7 @@ SCRUB_SECONDS = 300.0
 PIECES_SECONDS = 300.0
 SCRUB_AGAIN_AFTER = timedelta(days=7)
 PLANS_AT_ONCE = 2
+LEFT_FOR = 5.0  # seconds, until a machine looks again at a check that it leaves to others
 _planning = threading.BoundedSemaphore(PLANS_AT_ONCE)
 
 
@@ -104,15 +105,21 @@ def build(build_id: int) -> None:
 
 @shared_task(name="check")
 def check(check_id: int) -> None:
-    """Run one check: of all that were handed out and wait, the one whose turn it is."""
+    """Run one check: of those like this one that were handed out, the one whose turn it is."""
     handed_out = Q(sent_at__isnull=False) | Q(pk=check_id)
-    due = Check.objects.due(timezone.now()).wanted()
-    waiting = due.filter(handed_out)
+    now = timezone.now()
+    waiting = Check.objects.due(now).wanted().filter(handed_out).like(check_id)
+    left = []
     for row in waiting.in_turn().select_related("release__channel"):
+        if pipeline.left_to_others(row, _worker(), at=now):
+            left.append(row)
+            continue
         with about(row.release, check=row.name):
             if pipeline.run_check(row, worker=_worker()):
                 move_on(_fresh(row.release_id))
                 return
+    # The message goes round until another worker has it, or this one need not wait any more.
+    enqueue(pipeline.check_step(row, row.release, delay=LEFT_FOR) for row in left[:1])
 
 
 @shared_task(name="publish")

@@ -157,6 +157,7 @@ TEST = (
     _test("gpgv", "gpgv"),
     _test("promtool", "prometheus"),
     _test("mandoc", "mandoc"),
+    _test("diffoscope", "diffoscope-minimal"),
     _test("zsh", "zsh"),
     _test("fish", "fish"),
     _test("PostgreSQL", "postgresql", "/usr/lib/postgresql/*/bin/postgres"),

@@ -280,6 +280,8 @@ BUILD_LOG_LIMIT = env.integer("BUILD_LOG_LIMIT", 256 * 1024**2, least=1024**2)  
 BOOT_TIME_LIMIT = env.integer("BOOT_TIME_LIMIT", 300, least=1)
 # What the catalogue calls checks_after: boots that nobody waits for, some minutes of them.
 CHECK_LATER = env.boolean("CHECK_LATER", default=True)
+# How long a machine leaves it to another one to build again what it has built itself.
+REBUILD_ELSEWHERE_SECONDS = env.integer("REBUILD_ELSEWHERE_SECONDS", 600, least=0)
 BUILD_RETRY_SECONDS = env.integer("BUILD_RETRY_SECONDS", 30)
 LEASE_SECONDS, HEARTBEAT_SECONDS = env.lease()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from builds.builders.base import (
     never,
 )
 from builds.builders.how_made import HowMade
+from builds.builders.nix_again import Again, build_again, made_here
 from builds.builders.nix_command import NixCalls, NixSettings, Silence, overrides, sandbox
 from builds.builders.watched import Watch
 from builds.choices import Stage
@@ -58,6 +60,28 @@ class NixBuilder:
         limit = self.settings.pin_limit
         watch = Watch(cancelled, time_limit=limit, silence_limit=limit)
         return list(_closure(NixCalls(self.settings, watch, Silence()), path))
+
+    def holds(self, path: str) -> bool:
+        """Whether this machine's store has a path."""
+        return bool(path) and Path(path).exists()
+
+    def has_made(self, derivation: str, like: BuildRequest) -> bool:
+        """Whether this machine has built a derivation, and not fetched it. Raises BuilderError."""
+        return derivation in made_here(self._calls(like), [derivation])
+
+    def build_again(self, derivations: Sequence[str], like: BuildRequest) -> Again:
+        """Build some derivations once more, with all that this machine has built for them.
+
+        Their outputs must be in the store; log, limits and signal are those of a request. Give
+        what is told of to `forget`. Raises a BuilderError.
+        """
+        calls = self._calls(like)
+        all_of_them = sorted({*derivations, *made_here(calls, derivations)})
+        return build_again(calls, all_of_them, sandboxed=_can_isolate(calls))
+
+    def _calls(self, like: BuildRequest) -> NixCalls:
+        watch = Watch(like.cancelled, like.time_limit, like.silence_limit)
+        return NixCalls(self.settings, watch, like.log)
 
     def build(self, request: BuildRequest) -> BuildOutput:
         """Build one image; see Builder."""

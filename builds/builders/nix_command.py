@@ -46,6 +46,11 @@ class NixSettings:
     options: Mapping[str, str] = field(default_factory=dict)
     pin_limit: float = 900
 
+    def beside(self, name: str) -> str:
+        """Another of Nix's programs, from where `program` is."""
+        folder, slash, _ = self.program.rpartition("/")
+        return self.program if name == "nix" else f"{folder}{slash}{name}"
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -81,6 +86,10 @@ class NixCalls:
             raise failure(relay.log, relay.tail, ended.code)
         return Answer(ended.output.decode("utf-8", "replace"), tuple(relay.tail))
 
+    def run_store(self, arguments: Sequence[str]) -> tuple[watched.Ended, LogRelay]:
+        """Run nix-store: how it ended, and what it told. Raises a BuilderError as `ask` does."""
+        return self._run(arguments, self.sink, "nix-store")
+
     def sandbox_refusal(self) -> str:
         """Why this machine can't isolate builds, in Nix's words; "" where it can.
 
@@ -95,9 +104,11 @@ class NixCalls:
         refusals = (line for line in said.splitlines() if _NO_SANDBOX.search(line))
         return next(refusals, "").removeprefix("error:").strip()
 
-    def _run(self, arguments: Sequence[str], sink: LogSink) -> tuple[watched.Ended, LogRelay]:
+    def _run(
+        self, arguments: Sequence[str], sink: LogSink, program: str = "nix"
+    ) -> tuple[watched.Ended, LogRelay]:
         relay = LogRelay(sink)
-        command = [self.settings.program, *_options(self.settings), *arguments]
+        command = [self.settings.beside(program), *_options(self.settings), *arguments]
         try:
             ended = watched.run(command, self.watch, relay.take)
         except FileNotFoundError as missing:

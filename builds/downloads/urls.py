@@ -17,6 +17,7 @@ releases = [
 
 urlpatterns = [
     path("checks/<int:check_id>/screen.png", views.check_picture, name="check-picture"),
+    path("checks/<int:check_id>/kept/<str:name>", views.check_file, name="check-file"),
     path("releases/", include(releases)),
     path("keys/<str:name>", views.key_file, name="key-file"),
     path("nix-community/nixos-images/releases/", include((releases, "seed"))),

@@ -61,6 +61,19 @@ def check_picture(request: HttpRequest, check_id: int) -> HttpResponseBase:
 
 @csrf_exempt
 @require_safe
+def check_file(request: HttpRequest, check_id: int, name: str) -> HttpResponseBase:
+    """What a check has kept of two builds that differ; a report as text, the rest as bytes."""
+    check = Check.objects.filter(pk=check_id).select_related("release__channel").first()
+    if check is None or name not in check.kept_files:
+        return plain("There is no such file of this check.", 404)
+    data = artifacts().read(check.release.key(name))
+    if data is None:
+        return plain("The file was removed with the release's files.", 410)
+    return text_response(request, name, data, caching=MOVING)
+
+
+@csrf_exempt
+@require_safe
 def key_file(request: HttpRequest, name: str) -> HttpResponseBase:
     """A public file of the release keys."""
     data = artifacts().read(public_key(name)) if name in PAPERS else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from builds.choices import ReleaseStatus
 from builds.feeds.answers import answer, for_programs, json_answer, missing, no_channel
-from builds.models import Channel, Damage, Head, Release
+from builds.models import Channel, Damage, Head, Release, Reproduction
 
 SVG = "image/svg+xml"
 # What shields.io calls it, and the same with enough contrast to white.
@@ -26,6 +26,13 @@ _NARROW_WIDTH, _USUAL_WIDTH, _WIDE_WIDTH = 4.4, 7.0, 10.2
 _CACHE_SECONDS = 300
 
 
+class Says(Protocol):
+    """What makes a badge of the latest release of a channel on a system."""
+
+    def __call__(self, channel: Channel, system: str, *, at: datetime) -> Badge:
+        """What is to be said at a time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Badge:
     """What a badge says; `colour` is one of shields.io's names."""
@@ -33,32 +40,6 @@ class Badge:
     label: str
     message: str
     colour: str
-
-
-@for_programs
-def picture(request: HttpRequest, channel: str, system: str) -> HttpResponseBase:
-    """The badge as SVG."""
-    found = _find(channel, system)
-    if not isinstance(found, Badge):
-        return found
-    return answer(request, drawn(found).encode(), SVG)
-
-
-@for_programs
-def endpoint(request: HttpRequest, channel: str, system: str) -> HttpResponseBase:
-    """The same for shields.io's endpoint badge."""
-    found = _find(channel, system)
-    if not isinstance(found, Badge):
-        return found
-    record: dict[str, Any] = {
-        "schemaVersion": 1,
-        "label": found.label,
-        "message": found.message,
-        "color": found.colour,
-        "isError": found.colour == BAD,
-        "cacheSeconds": _CACHE_SECONDS,
-    }
-    return json_answer(request, record)
 
 
 def badge_of(channel: Channel, system: str, *, at: datetime) -> Badge:
@@ -82,6 +63,47 @@ def badge_of(channel: Channel, system: str, *, at: datetime) -> Badge:
     return Badge(label, said, GOOD)
 
 
+def reproduction_of(channel: Channel, system: str, *, at: datetime) -> Badge:
+    """Whether the latest release came out the same when it was built again, at any time."""
+    label = f"{channel.name} {system}"
+    head = Head.objects.of(channel.name, system)
+    if head is None:
+        return Badge(label, "no release yet", QUIET)
+    found = Reproduction.of(head.release)
+    colours = {Reproduction.REPRODUCED: GOOD, Reproduction.DIFFERS: BAD}
+    return Badge(label, found.value, colours.get(found, QUIET))
+
+
+@for_programs
+def picture(
+    request: HttpRequest, channel: str, system: str, of: Says = badge_of
+) -> HttpResponseBase:
+    """A badge as SVG."""
+    found = _find(channel, system, of)
+    if not isinstance(found, Badge):
+        return found
+    return answer(request, drawn(found).encode(), SVG)
+
+
+@for_programs
+def endpoint(
+    request: HttpRequest, channel: str, system: str, of: Says = badge_of
+) -> HttpResponseBase:
+    """The same for shields.io's endpoint badge."""
+    found = _find(channel, system, of)
+    if not isinstance(found, Badge):
+        return found
+    record: dict[str, Any] = {
+        "schemaVersion": 1,
+        "label": found.label,
+        "message": found.message,
+        "color": found.colour,
+        "isError": found.colour == BAD,
+        "cacheSeconds": _CACHE_SECONDS,
+    }
+    return json_answer(request, record)
+
+
 def drawn(badge: Badge) -> str:
     """A badge as an SVG that needs no font, style or script of anybody's."""
     label, message = _width(badge.label), _width(badge.message)
@@ -101,7 +123,7 @@ def drawn(badge: Badge) -> str:
     return render_to_string("feeds/badge.svg", context)
 
 
-def _find(name: str, system: str) -> Badge | HttpResponseBase:
+def _find(name: str, system: str, of: Says) -> Badge | HttpResponseBase:
     channel = Channel.objects.filter(name=name).first()
     if channel is None:
         return no_channel(name)
@@ -109,7 +131,7 @@ def _find(name: str, system: str) -> Badge | HttpResponseBase:
     if system not in systems:
         known = ", ".join(systems) or "none"
         return missing(f"{name} is not built for {system}. Systems: {known}.")
-    return badge_of(channel, system, at=timezone.now())
+    return of(channel, system, at=timezone.now())
 
 
 def _is_stale(channel: Channel, system: str, at: datetime) -> bool:

@@ -48,5 +48,16 @@ urlpatterns = [
     path("streams/v1/key.asc", simplestreams.key),
     path("badge/<str:channel>/<str:system>.svg", badge.picture, name="badge"),
     path("badge/<str:channel>/<str:system>.json", badge.endpoint, name="badge-endpoint"),
+    path(
+        "badge/<str:channel>/<str:system>/reproduced.svg",
+        badge.picture,
+        {"of": badge.reproduction_of},
+        name="badge-reproduced",
+    ),
+    path(
+        "badge/<str:channel>/<str:system>/reproduced.json",
+        badge.endpoint,
+        {"of": badge.reproduction_of},
+    ),
     path("schemas/<str:name>.json", schemas.schema, name="schema"),
 ]

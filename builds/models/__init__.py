@@ -23,6 +23,7 @@ from builds.models.notice import Event
 from builds.models.pieces import Pieces, piece_length
 from builds.models.record import BuildRecord
 from builds.models.release import NotAllowed, Release
+from builds.models.reproduction import Reproduction
 from builds.models.signed import SignedSums
 from builds.models.subscription import Subscription
 from builds.models.token import Token
@@ -75,6 +76,7 @@ __all__ = [
     "Pieces",
     "Release",
     "Reply",
+    "Reproduction",
     "SignedSums",
     "Subject",
     "Subscription",

@@ -114,6 +114,11 @@ class Channel(models.Model):
     checks = models.JSONField(
         default=list, blank=True, help_text="Names of the checks that gate a release."
     )
+    checks_told = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="Names of the checks that a release waits for, and that hold none back.",
+    )
     checks_after = models.JSONField(
         default=list,
         blank=True,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from statistics import median
+from types import MappingProxyType
+from typing import Any
 
 from django.db import models
 from django.db.models import Count, Exists, Min, OuterRef, Q
 from django.db.models.functions import Now
 
-from builds.choices import ReleaseStatus, Verdict
+from builds.choices import CheckName, ReleaseStatus, Verdict
 from builds.models.build import Build, pause
 from builds.models.build_queries import TYPICAL_OF
 from builds.models.lease import Leased, lease_end
@@ -40,12 +42,19 @@ class CheckQuerySet(models.QuerySet["Check"]):
         return self.order_by("-gates", "release__urgency", "release__created_at", "pk")
 
     def gating(self) -> CheckQuerySet:
-        """Those that a draft is published by."""
+        """Those that a draft waits for; most of them hold it back where they don't pass."""
         return self.filter(gates=True)
 
     def later(self) -> CheckQuerySet:
         """Those that are run once the release is published."""
         return self.filter(gates=False)
+
+    def like(self, check_id: int) -> CheckQuerySet:
+        """Those that need what one of them needs: a machine to boot on, or one that builds."""
+        one = Check.objects.select_related("release").filter(pk=check_id).first()
+        if one is not None and one.name == CheckName.REPRODUCED:
+            return self.filter(name=one.name, release__system=one.release.system)
+        return self.exclude(name=CheckName.REPRODUCED)
 
     def wanted(self) -> CheckQuerySet:
         """Those of releases that stand where they are run: drafts, and for later ones published."""
@@ -60,10 +69,15 @@ class CheckQuerySet(models.QuerySet["Check"]):
         """Those that the broker was given and nobody has taken yet."""
         return self.waiting().wanted().filter(sent_at__isnull=False)
 
-    def plan(self, release: Release, names: Iterable[str], *, gates: bool) -> None:
+    def plan(
+        self, release: Release, names: Iterable[str], *, gates: bool, holds_back: bool
+    ) -> None:
         """Let checks wait that are not there yet, in this order."""
         self.bulk_create(
-            (Check(release=release, name=name, gates=gates) for name in names),
+            (
+                Check(release=release, name=name, gates=gates, holds_back=holds_back)
+                for name in names
+            ),
             ignore_conflicts=True,
         )
 
@@ -82,7 +96,7 @@ class CheckQuerySet(models.QuerySet["Check"]):
         return ended.exclude(verdict__in=[Verdict.PENDING, Verdict.RUNNING]).order_by()
 
     def failed(self) -> CheckQuerySet:
-        """Those that hold their release back."""
+        """Those that did not find what they looked for."""
         return self.filter(verdict__in=Verdict.failed())
 
     def usual_durations(self, release: Release) -> dict[str, timedelta]:
@@ -111,10 +125,16 @@ class CheckQuerySet(models.QuerySet["Check"]):
                 console="",
                 picture="",
                 memory=None,
+                comparison={},
                 seconds=None,
                 started_at=None,
                 finished_at=None,
             )
+
+    def in_the_way(self) -> CheckQuerySet:
+        """Those without which their draft is not published yet."""
+        told = Q(holds_back=False, verdict__in=Verdict.failed())
+        return self.exclude(told).exclude(verdict=Verdict.PASSED)
 
     def not_passed(self) -> CheckQuerySet:
         """Those that found nothing good, or nothing yet."""
@@ -158,7 +178,10 @@ class Check(Leased):
     )
     console = models.TextField(blank=True, help_text="The end of what the machine printed.")
     gates = models.BooleanField(
-        default=True, editable=False, help_text="The release is not published before it passes."
+        default=True, editable=False, help_text="The release is not published before it is made."
+    )
+    holds_back = models.BooleanField(
+        default=True, editable=False, help_text="The release fails where it does not pass."
     )
     picture = models.CharField(
         max_length=120,
@@ -168,6 +191,12 @@ class Check(Leased):
     )
     memory = models.PositiveIntegerField(
         null=True, blank=True, editable=False, help_text="MiB of the machine that was booted."
+    )
+    comparison = models.JSONField(
+        default=dict,
+        blank=True,
+        editable=False,
+        help_text="Of two builds of the release: what was compared, where, and what differs.",
     )
     sent_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="When it was handed to the broker."
@@ -227,6 +256,7 @@ class Check(Leased):
         console: str,
         picture: str = "",
         memory: int | None = None,
+        comparison: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         """Record what was found."""
         self.write(
@@ -239,6 +269,7 @@ class Check(Leased):
             console=console,
             picture=picture,
             memory=memory,
+            comparison=dict(comparison),
             finished_at=Now(),
             lease_until=None,
         )
@@ -251,11 +282,12 @@ class Check(Leased):
     def miss(self, reason: str, *, at: datetime) -> None:
         """Record that something else than the release was in the way.
 
-        It is tried again after a pause that grows; the last time that is its verdict.
+        It is tried again after a pause that grows; the last time that is its verdict. Nothing
+        waits for another try of a check that holds nothing back.
         """
         tries = self.tries + 1
-        if tries >= MOST_TRIES:
-            reason = f"{reason} That was the last of {tries} tries."
+        if tries >= MOST_TRIES or (self.gates and not self.holds_back):
+            reason = f"{reason} That was the last of {tries} tries." if tries > 1 else reason
             self.conclude(Verdict.ERROR, reason, seconds=0, accelerator="", console="")
             return
         self.write(
@@ -268,6 +300,13 @@ class Check(Leased):
             lease_until=None,
         )
         self.refresh_from_db()
+
+    def give_up(self, reason: str) -> bool:
+        """Say that a check that nobody has taken could not be made; false where somebody has."""
+        left = self._rows().filter(verdict=Verdict.PENDING, pk=self.pk, fence=self.fence)
+        given_up = left.update(verdict=Verdict.ERROR, reason=reason, finished_at=Now())
+        self.reread()
+        return bool(given_up)
 
     def wait_again(self) -> bool:
         """Put a check whose worker is gone back among those that wait; false where it is not.
@@ -305,7 +344,7 @@ class Check(Leased):
     @property
     def was_made_later(self) -> bool:
         """Whether it has found something since its release was published."""
-        return not self.gates and (self.has_passed or self.has_failed)
+        return not self.gates and self.has_ended
 
     @property
     def has_passed(self) -> bool:
@@ -314,5 +353,20 @@ class Check(Leased):
 
     @property
     def has_failed(self) -> bool:
-        """Whether it holds its release back."""
+        """Whether it did not find what it looked for."""
         return self.verdict in Verdict.failed()
+
+    @property
+    def kept_files(self) -> list[str]:
+        """The names, among the release's files, of what was kept of two builds that differ."""
+        return list(self.comparison.get("kept", []))
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has a verdict."""
+        return self.has_passed or self.has_failed
+
+    @property
+    def lets_through(self) -> bool:
+        """Whether its release may be published for all that it found."""
+        return self.has_passed or (self.has_failed and not self.holds_back)

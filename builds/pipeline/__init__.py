@@ -10,7 +10,7 @@ from builds.pipeline.abroad import (
     unpack,
 )
 from builds.pipeline.adopt import Adoption, adopt
-from builds.pipeline.advance import Step, advance, note_sent
+from builds.pipeline.advance import Step, advance, check_step, note_sent
 from builds.pipeline.archive import archive_log, archive_logs
 from builds.pipeline.arrivals import (
     Declaration,
@@ -78,7 +78,7 @@ from builds.pipeline.signatures import (
     write_keys,
 )
 from builds.pipeline.totals import count_ended
-from builds.pipeline.workers import Presence
+from builds.pipeline.workers import Presence, left_to_others
 
 __all__ = [
     "Adoption",
@@ -108,6 +108,7 @@ __all__ = [
     "check",
     "check_mirror",
     "check_mirrors",
+    "check_step",
     "collect",
     "compare_url",
     "count_ended",
@@ -124,6 +125,7 @@ __all__ = [
     "holding",
     "keep",
     "known_keys",
+    "left_to_others",
     "lost_releases",
     "moving_files",
     "note_sent",

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from builds.choices import BuildStatus, System
+from builds.choices import BuildStatus, CheckName, System
 from builds.models import Build, Check, Release, pause
+from builds.pipeline.queues import CHECK
+
+# For so long a release waits for a check that holds nothing back and that nobody takes.
+TOLD_WITHIN = timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +53,41 @@ def advance(release: Release, *, at: datetime, again: bool = False) -> list[Step
 
 
 def note_sent(step: Step, *, at: datetime) -> None:
-    """Note that the broker has been given a step."""
-    rows = {"build": Build.objects.all(), "check": Check.objects.all()}.get(step.task)
-    if rows is not None:
-        rows.filter(pk=step.row).update(sent_at=at)
+    """Note that the broker has been given a step: a build's last time, a check's first."""
+    if step.task == "build":
+        Build.objects.filter(pk=step.row).update(sent_at=at)
+    elif step.task == "check":
+        Check.objects.filter(pk=step.row, sent_at=None).update(sent_at=at)
 
 
 def _after_builds(release: Release, at: datetime, *, again: bool) -> list[Step]:
     checks = list(release.checks.all())
-    failed = next((check for check in checks if check.has_failed), None)
+    failed = next((check for check in checks if check.has_failed and check.holds_back), None)
     if failed is not None:
         release.fail(f"The check {failed.name} failed: {failed.reason}", failed.console, at=at)
         return []
-    if all(check.has_passed for check in checks):
+    for check in checks:
+        if is_told(check) and check.sent_at and at - check.sent_at > TOLD_WITHIN:
+            check.give_up("No worker that builds for this system came to it.")
+    if all(check.lets_through for check in checks):
         return [Step("publish", release.pk)]
     return [
-        Step("check", check.pk, queue="check")
+        check_step(check, release)
         for check in release.checks.due(at)
         if again or check.sent_at is None
     ]
+
+
+def is_told(check: Check) -> bool:
+    """Whether its release waits for it, and is published whatever it finds."""
+    return check.gates and not check.holds_back
+
+
+def check_step(check: Check, release: Release, *, delay: float = 0) -> Step:
+    """Have a check made: where images boot, or where they are built."""
+    builds = check.name == CheckName.REPRODUCED
+    queue = System(release.system).queue if builds else CHECK
+    return Step("check", check.pk, queue=queue, delay=delay)
 
 
 def _after_publishing(release: Release, *, again: bool) -> list[Step]:
@@ -75,7 +95,7 @@ def _after_publishing(release: Release, *, again: bool) -> list[Step]:
     check = release.checks.later().waiting().first()
     if check is None or (check.sent_at is not None and not again) or _is_busy():
         return []
-    return [Step("check", check.pk, queue="check")]
+    return [check_step(check, release)]
 
 
 def _is_busy() -> bool:

@@ -132,7 +132,7 @@ def refusal_to_publish(release: Release) -> str:
         build.variant
         for build in release.builds.newest_per_variant()
         if build.status != BuildStatus.SUCCEEDED
-    ] + [check.name for check in release.checks.not_passed()]
+    ] + [check.name for check in release.checks.in_the_way()]
     if waiting:
         return f"{release} is not finished: it waits for {', '.join(waiting)}."
     return f"A worker is publishing {release} right now." if release.is_held else ""

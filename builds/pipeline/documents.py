@@ -362,7 +362,9 @@ def _build_record(build: Build) -> dict[str, Any]:
 
 
 def _check_record(check: Check) -> dict[str, Any]:
-    return {
+    # What was kept of a difference is no part of the release, as pictures are none.
+    comparison = {name: check.comparison[name] for name in check.comparison if name != "kept"}
+    return ({"comparison": comparison} if comparison else {}) | {
         "name": check.name,
         "verdict": check.verdict,
         "reason": check.reason,
@@ -377,6 +379,7 @@ def _later_record(check: Check) -> dict[str, Any]:
         "gates": check.gates,
         "memory_mib": check.memory,
         "picture": check.picture,
+        "kept": check.kept_files,
     }
 
 

@@ -222,6 +222,8 @@ def _queue(release: Release, targets: list[Target]) -> None:
 
 
 def plan_checks(release: Release, variants: list[str]) -> None:
-    """Note the checks that hold back a release of these variants."""
-    names = CheckName.planned(release.channel.checks, release.system, variants)
-    Check.objects.plan(release, names, gates=True)
+    """Note the checks that a release of these variants waits for, and by which it is held back."""
+    channel = release.channel
+    for wanted, holds_back in ((channel.checks, True), (channel.checks_told, False)):
+        names = CheckName.planned(wanted, release.system, variants, release.origin)
+        Check.objects.plan(release, names, gates=True, holds_back=holds_back)

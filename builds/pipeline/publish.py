@@ -64,8 +64,10 @@ def _publish(release: Release, by: Actor, at: datetime) -> bool:
         if published and settings.CHECK_LATER:
             variants = set(release.artifacts.values_list("variant", flat=True))
             gating = {check.name for check in release.checks.all()}
-            names = CheckName.planned(release.channel.checks_after, release.system, variants)
-            Check.objects.plan(release, [name for name in names if name not in gating], gates=False)
+            wanted = release.channel.checks_after
+            names = CheckName.planned(wanted, release.system, variants, release.origin)
+            new = [name for name in names if name not in gating]
+            Check.objects.plan(release, new, gates=False, holds_back=False)
     return published
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from builds.models import Build, Channel, Check, Release
 from builds.pipeline.advance import Step, advance
 from builds.pipeline.publish import is_told, write_moving
+from builds.pipeline.workers import is_served
 from builds.points import point
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,8 @@ def reconcile(*, at: datetime) -> list[Step]:
 
 def _next_later_check(at: datetime) -> list[Step]:
     """The one check that may be made while no draft waits."""
-    check = Check.objects.later().waiting().wanted().in_turn().select_related("release").first()
+    waiting = Check.objects.later().waiting().wanted().in_turn().select_related("release")
+    check = next((each for each in waiting if is_served(each, at=at)), None)
     return advance(check.release, at=at, again=True) if check else []
 
 

@@ -46,7 +46,8 @@ def names_in(releases: Iterable[Release]) -> set[str]:
     """The names of all files that these releases have: artifacts, pictures, papers, signatures."""
     rows = list(releases)
     named = set(Artifact.objects.filter(release__in=rows).values_list("name", flat=True))
-    named |= set(Check.objects.filter(release__in=rows).values_list("picture", flat=True))
+    for check in Check.objects.filter(release__in=rows).only("picture", "comparison"):
+        named |= {check.picture, *check.kept_files}
     for release in rows:
         named |= documents.paper_names(release.system)
     return named - {""}

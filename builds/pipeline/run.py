@@ -14,6 +14,8 @@ from builds.builders.base import (
     BuilderError,
     BuildOutput,
     BuildRequest,
+    CancelSignal,
+    LogSink,
     Pin,
 )
 from builds.choices import Stage, System, Variant
@@ -102,7 +104,7 @@ def _commit(build: Build, output: BuildOutput, stored: list[Artifact], log: Buil
         point("build: rows written")
 
 
-def request_for(build: Build, log: BuildLog, cancelled: CancelWatch) -> BuildRequest:
+def request_for(build: Build, log: LogSink, cancelled: CancelSignal) -> BuildRequest:
     """The frozen request for a build's row."""
     release = build.release
     pin = Pin(

@@ -35,6 +35,7 @@ from builds.models import (
 from builds.pipeline.documents import HISTORY_TIMES
 from builds.pipeline.mirrored import Mirrored, Refused, time_of
 from builds.pipeline.publish import tell
+from builds.storage import is_file_name
 
 BUILD_FIELDS = (
     "variant", "attribute", "attempt", "derivation", "store_path", "closure_size",
@@ -176,7 +177,7 @@ def _of_elsewhere(line: dict[str, Any], at: datetime) -> dict[str, Any]:
 
     Pictures are in no manifest, so that nothing vouches for them: they stay there.
     """
-    checks = [each | {"picture": ""} for each in line.get("checks", [])]
+    checks = [each | {"picture": "", "kept": []} for each in line.get("checks", [])]
     told = time_of(line.get("published_at"))
     return {
         "published_at": min(told or at, at).isoformat(),
@@ -238,13 +239,13 @@ def _add_builds(release: Release, found: Mirrored) -> None:
         fields = {name: each[name] for name in ARTIFACT_FIELDS}
         Artifact.objects.create(release=release, build=builds.get(variant), **fields)
     for each in found.manifest["checks"]:
-        Check.objects.create(release=release, **{name: each[name] for name in CHECK_FIELDS})
+        Check.objects.create(release=release, **_check_fields(each))
 
 
 def _add_later(release: Release, line: dict[str, Any]) -> None:
     """What the manifest leaves out, or can't tell; records of an older portal say nothing of it."""
     for each in line.get("checks", []):
-        found = {name: each[name] for name in CHECK_FIELDS} | {
+        found = _check_fields(each) | {
             "gates": each["gates"],
             "memory": each["memory_mib"],
             "picture": each["picture"],
@@ -257,6 +258,14 @@ def _add_later(release: Release, line: dict[str, Any]) -> None:
         told = {name: transfer[name] for name in ("kind", "source", "signer")}
         taken_at = datetime.fromisoformat(transfer["taken_at"])
         Transfer.objects.create(release=release, taken_at=taken_at, **told)
+
+
+def _check_fields(told: dict[str, Any]) -> dict[str, Any]:
+    """A check's; what another's manifest says of two builds says nothing of files kept here."""
+    comparison = {k: v for k, v in told.get("comparison", {}).items() if k != "kept"}
+    kept = [name for name in told.get("kept", []) if is_file_name(name)]
+    found = {name: told[name] for name in CHECK_FIELDS}
+    return found | {"comparison": comparison | ({"kept": kept} if kept else {})}
 
 
 def _build(release: Release, told: dict[str, Any]) -> Build:

@@ -6,15 +6,16 @@ import logging
 import platform
 import threading
 from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from builds.builders.base import Builder
-from builds.choices import System
+from builds.choices import CheckName, System
 from builds.emulator.accelerator import accelerator
-from builds.models import Worker
+from builds.models import Check, Release, Worker
 from builds.pipeline import space
 
 logger = logging.getLogger(__name__)
@@ -93,6 +94,48 @@ class Presence:
             logger.warning("worker %s can't say that it is there: %s", self._name, error)
         finally:
             connection.close()
+
+
+def host_of(worker: str) -> str:
+    """The machine of a worker: of `celery@host` as it registers, or `host:pid` as it takes work."""
+    return worker.rpartition("@")[2].partition(":")[0]
+
+
+def built_on(release: Release) -> set[str]:
+    """The machines that have built the files of a release."""
+    return {host_of(build.worker) for build in release.builds.succeeded() if build.worker}
+
+
+def left_to_others(check: Check, worker: str, *, at: datetime) -> bool:
+    """Whether a machine leaves a check to another: it has built the release itself.
+
+    Only where another machine that builds for this system is there, and only for so long. Two
+    workers on one machine have one Nix store: that is no other builder.
+    """
+    if check.name != CheckName.REPRODUCED:
+        return False
+    sent_at = check.sent_at or at  # a worker may be quicker than who notes that it was sent
+    if at - sent_at >= timedelta(seconds=settings.REBUILD_ELSEWHERE_SECONDS):
+        return False
+    builders = built_on(check.release)
+    if host_of(worker) not in builders:
+        return False
+    there = _builders_for(System(check.release.system), at)
+    return any(host_of(each.name) not in builders for each in there)
+
+
+def is_served(check: Check, *, at: datetime) -> bool:
+    """Whether a check that builds finds a worker that does so for its system; a boot always does.
+
+    Such a worker may be gone since it has built the release, and others need not wait for it.
+    """
+    if check.name != CheckName.REPRODUCED:
+        return True
+    return bool(_builders_for(System(check.release.system), at))
+
+
+def _builders_for(system: System, at: datetime) -> list[Worker]:
+    return [each for each in Worker.objects.alive(at) if each.serves(system.queue)]
 
 
 def _accelerator() -> str:

@@ -23,6 +23,7 @@ _CONTENT_TYPES = {
     ".minisig": "text/plain; charset=utf-8",
     ".pub": "text/plain; charset=utf-8",
     ".sha256": "text/plain; charset=utf-8",
+    ".txt": "text/plain; charset=utf-8",
     ".gz": "application/gzip",
     ".xz": "application/x-xz",
     ".png": "image/png",

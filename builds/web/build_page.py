@@ -80,7 +80,7 @@ def _publish_state(release: Release, checks: list[Check]) -> State:
         return _DONE
     if not release.is_draft:
         return _NEVER
-    return _NOW if checks and all(check.has_passed for check in checks) else _AHEAD
+    return _NOW if checks and all(check.lets_through for check in checks) else _AHEAD
 
 
 def _stage_state(build: Build, stage: Stage) -> State:

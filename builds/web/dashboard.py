@@ -171,7 +171,7 @@ class _Found:
             state=self._state(channel, head, making, after),
             url=_url(channel, system, head, making, after),
             size=shown.total_size() if shown else 0,
-            checks=states.checks_in_words(shown.checks.all()) if shown else "",
+            checks=states.checks_in_words(shown) if shown else "",
             strip=strip_of(self._recent[key], at=self._at),
             making=making,
             aftermath=after,

@@ -95,7 +95,7 @@ class _Found:
         return Entry(
             release=release,
             state=states.release_state(release),
-            checks=states.checks_in_words(release.checks.all()) if release.checks.all() else "",
+            checks=states.checks_in_words(release) if release.checks.all() else "",
             size=release.total_size(),
             is_latest=release.pk in self._heads,
         )

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from builds.boot.addresses import base_url, immutable_url, paper_url
 from builds.boot.commands import BootCommand, boot_commands
-from builds.models import Artifact, Build, Damage, Mirror, Release, Transfer
+from builds.models import Artifact, Build, Damage, Mirror, Release, Reproduction, Transfer
 from builds.pipeline import Line, documents, publication, source_url
 from builds.storage import content_type
 from builds.web import states
@@ -73,6 +73,7 @@ class ReleasePage:
     making: Making | None
     expected_at: datetime | None
     checks_in_words: str
+    reproduction: Reproduction | None
     is_latest: bool
     commands: tuple[BootCommand, ...]
     files: tuple[FileRow, ...]
@@ -105,12 +106,15 @@ def release_page(
     under_way = making(release, line, at=at) if release.is_draft else None
     damages = tuple(Damage.objects.unmended().filter(release=release) if is_readable else ())
     is_latest = is_readable and successor is None
+    reproduction = Reproduction.of(release)
+    is_told = reproduction in Reproduction.found()
     return ReleasePage(
         release=release,
         state=under_way.state if under_way else states.release_state(release),
         making=under_way,
         expected_at=publication(release, line, at=at) if release.is_draft else None,
-        checks_in_words=states.checks_in_words(release.checks.all()),
+        checks_in_words=states.checks_in_words(release),
+        reproduction=reproduction if is_readable and not is_told else None,
         is_latest=is_latest,
         commands=(tuple(boot_commands(release, base, pinned=not is_latest)) if is_readable else ()),
         files=_files(release, damages, base),

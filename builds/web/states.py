@@ -10,8 +10,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
-from builds.choices import BuildStatus, ReleaseStatus, Stage, System, Verdict
-from builds.models import Build, Check, Release
+from builds.choices import BuildStatus, CheckName, ReleaseStatus, Stage, System, Verdict
+from builds.models import Build, Check, Release, Reproduction
 from builds.pipeline import queues
 from builds.web.words import counted
 
@@ -91,6 +91,13 @@ _KINDS = {
 }
 
 
+_REPRODUCTIONS = {
+    Reproduction.REPRODUCED: _("reproduced"),
+    Reproduction.DIFFERS: _("built again it differs"),
+    Reproduction.UNCHECKABLE: _("could not be built again"),
+}
+
+
 def stale(words: str) -> State:
     """The state of what should have been replaced by now."""
     return State(Tone.WARN, "triangle", words)
@@ -162,11 +169,13 @@ def making(release: Release) -> Making:
     if any(build.status != BuildStatus.SUCCEEDED for build in builds):
         return _building(builds, System(release.system), url)
     checks = list(release.checks.all())
-    if all(check.has_passed for check in checks):
+    if all(check.lets_through for check in checks):
         return Making(gettext("publishing"), url)
-    number = sum(check.has_passed for check in checks) + 1
+    number = sum(check.lets_through for check in checks) + 1
     if not any(check.verdict == Verdict.RUNNING for check in checks):
-        return Making(gettext("waits to be checked"), url, queue=queues.CHECK)
+        builds_only = all(c.lets_through or c.name == CheckName.REPRODUCED for c in checks)
+        queue = System(release.system).queue if builds_only else queues.CHECK
+        return Making(gettext("waits to be checked"), url, queue=queue)
     word = gettext("checking, {number} of {all}")
     return Making(word.format(number=min(number, len(checks)), all=len(checks)), url)
 
@@ -181,11 +190,12 @@ def _building(builds: Sequence[Build], system: System, url: str) -> Making:
     return Making(_with_number(gettext("building"), percent), url, percent)
 
 
-def checks_in_words(found: Iterable[Check]) -> str:
+def checks_in_words(release: Release) -> str:
     """The checks of a release as a count with words: booted in 1 of 1 ways, emulated."""
-    checks = [check for check in found if check.has_passed or check.has_failed]
-    if not checks:
+    ended = [check for check in release.checks.all() if check.has_ended]
+    if not ended:
         return gettext("not checked")
+    checks = [check for check in ended if check.name != CheckName.REPRODUCED]
     boots = [check for check in checks if check.name.startswith(BOOT)]
     others = [check for check in checks if not check.name.startswith(BOOT)]
     parts = []
@@ -199,6 +209,9 @@ def checks_in_words(found: Iterable[Check]) -> str:
         noun = "other check" if boots else "check"
         words = gettext("{passed} of {checks} passed")
         parts.append(words.format(passed=len(passed), checks=counted(len(others), noun)))
+    # What another portal has compared says nothing of two builds here.
+    if len(checks) < len(ended) and (found := Reproduction.of(release)) in Reproduction.found():
+        parts.append(str(_REPRODUCTIONS[found]))
     return "; ".join(parts)
 
 

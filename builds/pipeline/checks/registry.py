@@ -12,6 +12,7 @@ from builds.models import Release
 from builds.pipeline.checks import iso, kexec, netboot
 from builds.pipeline.checks.least import LeastMemory
 from builds.pipeline.checks.memory import memory_for
+from builds.pipeline.checks.reproduced import reproduced
 from builds.pipeline.checks.subject import Subject
 
 CheckRun = Callable[[Release, Callable[[], bool]], BootResult]
@@ -61,6 +62,7 @@ _MEASURED: dict[CheckName, Way] = {
 CHECKS: dict[str, CheckRun] = {
     **{name.value: BootCheck(name.variant, way) for name, way in _WAYS.items()},
     **{name.value: LeastMemory(name.variant, way) for name, way in _MEASURED.items()},
+    CheckName.REPRODUCED.value: reproduced,
 }
 """By name; exactly those of CheckName."""
 

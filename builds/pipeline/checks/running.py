@@ -8,12 +8,14 @@ from contextlib import suppress
 
 from django.utils import timezone
 
+from builds.builders.base import BuilderError
 from builds.choices import Verdict
 from builds.emulator.watch import BootCancelled, BootResult
 from builds.models import Check, LeaseLost
+from builds.pipeline.checks.keeping import keep_comparison, keep_picture
 from builds.pipeline.checks.memory import note_least_memory
-from builds.pipeline.checks.picture import keep_picture
 from builds.pipeline.checks.registry import CHECKS, not_booted
+from builds.pipeline.checks.reproduced import Compared
 from builds.pipeline.heartbeat import Heartbeat
 from builds.pipeline.patience import insist
 from builds.pipeline.publish import tell
@@ -48,7 +50,7 @@ def run_check(check: Check, *, worker: str) -> bool:
     return True
 
 
-def _result(check: Check, cancelled: Callable[[], bool]) -> BootResult | OSError:
+def _result(check: Check, cancelled: Callable[[], bool]) -> BootResult | OSError | BuilderError:
     """What the check found, or what kept it from looking."""
     if cancelled():
         raise BootCancelled
@@ -58,21 +60,22 @@ def _result(check: Check, cancelled: Callable[[], bool]) -> BootResult | OSError
     try:
         settle(check.release)
         return run(check.release, cancelled)
-    except OSError as error:
+    except (OSError, BuilderError) as error:
         return error
 
 
-def record(check: Check, result: BootResult | OSError) -> None:
+def record(check: Check, result: BootResult | OSError | BuilderError) -> None:
     """Write down what was found, under the lease; let the check wait where it could not look."""
     in_the_way = _in_the_way(result)
     if in_the_way:
         logger.warning("%s: %s", check, in_the_way)
         insist(lambda: check.miss(in_the_way, at=timezone.now()), str(check))
         return
-    assert not isinstance(result, OSError)
+    assert isinstance(result, BootResult), "errors are in the way"
     if result.verdict == Verdict.PASSED:
         note_least_memory(check, result.memory)
     picture = keep_picture(check, result.picture)
+    comparison = keep_comparison(check, result) if isinstance(result, Compared) else {}
     insist(
         lambda: check.conclude(
             result.verdict,
@@ -82,6 +85,7 @@ def record(check: Check, result: BootResult | OSError) -> None:
             console=result.console.replace("\0", ""),
             picture=picture,
             memory=result.memory,
+            comparison=comparison,
         ),
         str(check),
     )
@@ -89,10 +93,12 @@ def record(check: Check, result: BootResult | OSError) -> None:
         tell(check.release.channel.name)
 
 
-def _in_the_way(result: BootResult | OSError) -> str:
+def _in_the_way(result: BootResult | OSError | BuilderError) -> str:
     """What of ours kept the check from being made, "" where it was, or never could be."""
     if isinstance(result, OSError):
         return f"It needs a file or disk that does not answer: {result}."
+    if isinstance(result, BuilderError):
+        return str(result)
     # Where no machine was even chosen, the release or the channel is wrong, and stays so.
     tried = result.verdict == Verdict.ERROR and result.accelerator
     return result.reason if tried else ""

@@ -63,7 +63,7 @@ class Subject:
         with ExitStack() as open_files:
             for artifact in wanted:
                 refuse_if_damaged(artifact)
-            yield [open_files.enter_context(_local_copy(artifact)) for artifact in wanted]
+            yield [open_files.enter_context(local_copy(artifact)) for artifact in wanted]
 
     def boot(self, machine: Machine, then: Callable[[Watched], None] = nothing_more) -> BootResult:
         """Boot a machine until it is up, and what else must be true is true."""
@@ -81,7 +81,7 @@ def refuse_if_damaged(artifact: Artifact) -> None:
 
 
 @contextmanager
-def _local_copy(artifact: Artifact) -> Iterator[Path]:
+def local_copy(artifact: Artifact) -> Iterator[Path]:
     """A stored artifact as a file on this machine, fetched where it lies elsewhere."""
     path = artifacts().local_path(artifact.key)
     if path is not None:

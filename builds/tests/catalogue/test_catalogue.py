@@ -83,6 +83,7 @@ def test_entry_becomes_a_channel_with_a_target_for_each_system_and_variant(file:
     file.write_text(
         ONE
         + 'checks = ["boot-netboot-direct", "boot-kexec-installer"]\n'
+        + 'checks_told = ["reproduced"]\n'
         + 'checks_after = ["boot-netboot-bios", "least-ram-netboot"]\n'
         + "ssh = true\n"
         + 'overrides = { nixpkgs = "github:NixOS/nixpkgs/nixos-unstable" }\n'
@@ -101,6 +102,7 @@ def test_entry_becomes_a_channel_with_a_target_for_each_system_and_variant(file:
     assert channel.overrides == {"nixpkgs": "github:NixOS/nixpkgs/nixos-unstable"}
     assert channel.revision_input == "nixpkgs"
     assert channel.checks == ["boot-netboot-direct", "boot-kexec-installer"]
+    assert channel.checks_told == ["reproduced"]
     assert channel.checks_after == ["boot-netboot-bios", "least-ram-netboot"]
     assert channel.ssh
     assert channel.marker == "up: {version}"
@@ -208,6 +210,11 @@ WRONG = {
         'checks = ["least-ram-iso"]',
         8,
         "channel one, checks: least-ram-iso measures and holds nothing back; put it in",
+    ),
+    "boot that is only told": (
+        'checks_told = ["boot-iso-cd-uefi"]',
+        8,
+        "channel one, checks_told: boot-iso-cd-uefi boots, and what does not boot is held back",
     ),
     "unknown later check": (
         'checks_after = ["boot-by-hand"]',

@@ -34,6 +34,22 @@ from builds.tests.factories import (
 from builds.tests.provenance.conftest import PROVENANCE, SBOM, SYSTEM, told_release
 
 pytestmark = pytest.mark.django_db
+COMPARISON = {
+    "where": "another-worker",
+    "builder_version": "nix (Nix) 2.8.0",
+    "files": 3,
+    "derivations": 0,
+    "differences": [
+        {
+            "name": "initrd-x86_64-linux",
+            "offset": 17,
+            "size": 18,
+            "sha256": "ab" * 32,
+            "second_size": None,
+            "second_sha256": "",
+        }
+    ],
+}
 
 
 def sealed(schema: Any) -> Any:
@@ -77,6 +93,13 @@ def test_what_is_written_for_a_release_is_as_the_schemas_say() -> None:
     release = ReleaseFactory(channel__name="demo", published=True, stored=True)
     Release.objects.filter(pk=release.pk).update(overrides={"nixpkgs": "github:NixOS/nixpkgs"})
     CheckFactory(release=release, name=CheckName.LEAST_RAM_NETBOOT, passed=True, gates=False)
+    CheckFactory(
+        release=release,
+        name=CheckName.REPRODUCED,
+        verdict=Verdict.DIFFERS,
+        holds_back=False,
+        comparison=COMPARISON | {"kept": ["check-reproduced.1-initrd"]},
+    )
     release.artifacts.filter(role=Role.INITRD).update(least_memory=256)
     old = ReleaseFactory(channel=release.channel, published=True)
     withdraw(old, "It does not boot.", by=None, at=NOW)
@@ -85,7 +108,10 @@ def test_what_is_written_for_a_release_is_as_the_schemas_say() -> None:
     stored = artifacts().read(release.key(documents.manifest_name(release.system)))
     assert check("release", stored)["artifacts"]
     fresh = Release.objects.with_files().get(pk=release.pk)
-    check("release", documents.manifest(fresh))
+    manifest = check("release", documents.manifest(fresh))
+    assert [each["comparison"] for each in manifest["checks"] if "comparison" in each] == [
+        COMPARISON
+    ]
     told = documents.moving_files("demo")
     assert check("latest", told["latest-x86_64-linux.json"])["least_memory_mib"]
     statuses = {each["status"] for each in check("releases", told["releases.json"])["releases"]}

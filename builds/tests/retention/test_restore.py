@@ -19,6 +19,7 @@ from builds.choices import ReleaseStatus, Verdict
 from builds.emulator.watch import BootResult
 from builds.management.commands.prepare import first_drafts
 from builds.models import Artifact, Channel, Check, Head, Release
+from builds.pipeline.checks.reproduced import Compared
 from builds.pipeline.checks.running import record
 from builds.pipeline.retention import orphans
 from builds.storage import artifacts
@@ -41,7 +42,8 @@ MOVING = [
         for name in ("SHA256SUMS", f"netboot-{SYSTEM}.ipxe", "initrd-demo", "releases.json")
     ),
 ]
-FOUND = ("name", "gates", "verdict", "reason", "seconds", "accelerator", "memory", "picture")
+FOUND = ("name", "gates", "verdict", "reason", "seconds", "accelerator", "memory", "picture",
+         "comparison")  # fmt: skip
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -114,6 +116,13 @@ def test_what_was_found_after_publishing_comes_back_with_the_pictures(storage_ki
     assert check.start("worker")
     png = b"\x89PNG\r\n"
     record(check, BootResult(Verdict.PASSED, 4.2, "tcg", "It boots.", "up", png, 160))
+    compared = Check.objects.create(release=release, name="reproduced", gates=False)
+    assert compared.start("worker")
+    comparison = {"where": "same-worker", "differences": []}
+    kept = {"diffoscope.txt": b"They differ."}
+    found = Compared(Verdict.DIFFERS, 1, "", "", "", comparison=comparison, kept=kept)
+    record(compared, found)
+    assert compared.kept_files == [f"check-reproduced-{SYSTEM}.1-diffoscope.txt"]
     told = list(Check.objects.order_by("name").values_list(*FOUND))
     memory = list(Artifact.objects.order_by("name").values_list("name", "least_memory"))
     assert 160 in dict(memory).values()

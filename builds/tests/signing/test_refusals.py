@@ -10,9 +10,10 @@ from django.conf import LazySettings
 from django.utils import timezone
 
 from builds import signing
-from builds.choices import BuildStatus, ReleaseStatus, Verdict
-from builds.models import Artifact, Build, Head, Release
+from builds.choices import BuildStatus, CheckName, ReleaseStatus, Verdict
+from builds.models import Artifact, Build, Check, Head, Release
 from builds.pipeline import documents
+from builds.pipeline.publish import write_papers
 from builds.signing import Keyring, Ledger, NumberSpent, Place, Refused, SignerAway, Stranger
 from builds.storage import artifacts
 from builds.tests.downloads.conftest import ready_release, stored_release
@@ -92,9 +93,19 @@ def number_missing(release: Release) -> None:
     Release.objects.filter(pk=release.pk).update(sequence=None)
 
 
+def boot_only_told(release: Release) -> None:
+    release.checks.update(holds_back=False, verdict=Verdict.HUNG)
+
+
+def builds_uncompared(release: Release) -> None:
+    Check.objects.plan(release, [CheckName.REPRODUCED], gates=True, holds_back=False)
+
+
 @pytest.mark.parametrize(
     ("happened", "word"),
     [
+        (boot_only_told, "has not passed"),
+        (builds_uncompared, "reproduced of .* has not passed"),
         (unchecked, "has not passed"),
         (check_failed, "has not passed"),
         (checks_deleted, "no check of .* was made"),
@@ -120,6 +131,17 @@ def test_what_is_not_whole_and_checked_is_refused(
     with pytest.raises(Refused, match=word):
         sign(release)
     assert sign(held_release(of="other")).files, "others are still signed"
+
+
+def test_release_whose_builds_differ_is_signed_where_its_channel_wants_only_to_be_told() -> None:
+    release = held_release()
+    builds_uncompared(release)
+    release.checks.filter(name=CheckName.REPRODUCED).update(verdict=Verdict.DIFFERS)
+    write_papers(release)
+    assert sign(release).files
+    release.checks.update(holds_back=True)
+    with pytest.raises(Refused, match=r"reproduced of .* has not passed"):
+        sign(release)
 
 
 def test_stranger_to_the_lease_gets_nothing() -> None:

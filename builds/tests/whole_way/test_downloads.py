@@ -15,6 +15,9 @@ import pytest
 
 from builds.tests.whole_way.conftest import Portal
 
+VARIANTS = [
+    "netboot", "kexec-installer", "kexec-installer-noninteractive", "kexec-bundle", "iso",
+]  # fmt: skip
 SYSTEMS = ("x86_64-linux", "aarch64-linux")
 Records = dict[str, dict[str, Any]]
 
@@ -36,8 +39,15 @@ def test_first_start_publishes_demo_for_both_systems(portal: Portal, demo: Recor
             "boot-kexec-installer-noninteractive": "passed",
             "boot-kexec-bundle": "passed",
             "boot-iso-cd-uefi": "passed",
+            "reproduced": "passed",
         }
-        assert {check["accelerator"] for check in record["checks"]} <= {"kvm", "tcg"}
+        boots = [check for check in record["checks"] if check["name"].startswith("boot-")]
+        assert {check["accelerator"] for check in boots} <= {"kvm", "tcg"}
+        assert ">reproduced<" in portal.get(f"/badge/demo/{system}/reproduced.svg")
+        manifest = json.loads(portal.get(record["manifest_url"].removeprefix(portal.url)))
+        [compared] = [each for each in manifest["checks"] if each["name"] == "reproduced"]
+        assert compared["comparison"]["files"] == len(record["artifacts"]) - 1  # not the script
+        assert compared["comparison"]["derivations"] >= len({*VARIANTS})
         assert {artifact["role"] for artifact in record["artifacts"]} == {
             "kernel",
             "initrd",
