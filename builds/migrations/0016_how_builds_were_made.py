@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("builds", "0014_sign_releases"),
+        ("builds", "0015_build_again"),
     ]
 
     operations = [
