@@ -309,7 +309,9 @@ def test_what_was_built_elsewhere_is_not_checked_here(origin: Origin, client: Cl
         name="demo", checks_told=[CheckName.REPRODUCED], checks_after=[CheckName.REPRODUCED]
     )
     release = ReleaseFactory(channel=channel, published=True, origin=origin, source="x")
-    assert not release.checks.filter(name=CheckName.REPRODUCED).exists()
+    variants = [build.variant for build in release.builds.all()]
+    assert CheckName.planned(["reproduced"], release.system, variants) == ["reproduced"]
+    assert CheckName.planned(["reproduced"], release.system, variants, origin) == []
     badge = client.get("/badge/demo/x86_64-linux/reproduced.json").json()
     assert (badge["message"], badge["color"]) == ("not checked here", "lightgrey")
     assert b"built again: not checked here" in client.get(release.get_absolute_url()).content
