@@ -94,7 +94,7 @@ def number_missing(release: Release) -> None:
 
 
 def boot_only_told(release: Release) -> None:
-    release.checks.update(holds_back=False, verdict=Verdict.HUNG)
+    CheckFactory(release=release, verdict=Verdict.HUNG, holds_back=False)
 
 
 def builds_uncompared(release: Release) -> None:
