@@ -59,18 +59,21 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "portal.request_id.RequestIdMiddleware",
     "portal.measured.MeasuringMiddleware",
+    # Headers first, so that whatever answers below has them: a file, a refusal, an error.
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "portal.headers.ClosingHeaders",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "portal.compression.PageCompression",
-    "csp.middleware.CSPMiddleware",
     "builds.api.middleware.ApiMiddleware",
+    "portal.methods.KnownMethods",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "portal.language.PageLanguage",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
 ]
 

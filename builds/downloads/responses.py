@@ -11,6 +11,7 @@ from typing import Any
 from django.db import DatabaseError
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
 from django.utils import timezone
+from django.utils.http import content_disposition_header
 
 from builds import tally
 from builds.downloads.ranges import NotSatisfiable, Span, is_unchanged, requested_span
@@ -64,9 +65,9 @@ def file_response(request: HttpRequest, artifact: Artifact, *, caching: str) -> 
 
 
 def text_response(
-    request: HttpRequest, name: str, data: bytes, *, caching: str
+    request: HttpRequest, name: str, data: bytes, *, caching: str, shown: bool = False
 ) -> HttpResponseBase:
-    """A small file from memory."""
+    """A small file from memory; one that is `shown` may be opened in a browser's window."""
     digest = hashlib.sha256(data).hexdigest()
     etag = f'"{digest}"'
     answer = _without_body(request, etag, len(data))
@@ -76,6 +77,8 @@ def text_response(
         answer = HttpResponse(data[part.start : part.start + part.length])
         _set_span(answer, span, len(data))
     _describe(answer, name, digest, etag, caching)
+    if shown:
+        del answer["Content-Disposition"]
     return answer
 
 
@@ -142,6 +145,7 @@ def _describe(answer: HttpResponseBase, name: str, digest: str, etag: str, cachi
     answer["Cache-Control"] = caching
     if answer.status_code in {200, 206}:
         answer["Content-Type"] = content_type(name)
+        answer["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name)
         answer["Repr-Digest"] = f"sha-256=:{base64.b64encode(bytes.fromhex(digest)).decode()}:"
     if answer.status_code == 304:  # noqa: PLR2004
         del answer["Content-Type"]

@@ -56,7 +56,7 @@ def check_picture(request: HttpRequest, check_id: int) -> HttpResponseBase:
     data = artifacts().read(check.release.key(check.picture))
     if data is None:
         return plain("The picture was removed with the release's files.", 410)
-    return text_response(request, check.picture, data, caching=MOVING)
+    return text_response(request, check.picture, data, caching=MOVING, shown=True)
 
 
 @csrf_exempt
