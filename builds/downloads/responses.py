@@ -11,7 +11,6 @@ from typing import Any
 from django.db import DatabaseError
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
 from django.utils import timezone
-from django.utils.http import content_disposition_header
 
 from builds import tally
 from builds.downloads.ranges import NotSatisfiable, Span, is_unchanged, requested_span
@@ -145,7 +144,7 @@ def _describe(answer: HttpResponseBase, name: str, digest: str, etag: str, cachi
     answer["Cache-Control"] = caching
     if answer.status_code in {200, 206}:
         answer["Content-Type"] = content_type(name)
-        answer["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=name)
+        answer["Content-Disposition"] = f'attachment; filename="{name}"'
         answer["Repr-Digest"] = f"sha-256=:{base64.b64encode(bytes.fromhex(digest)).decode()}:"
     if answer.status_code == 304:  # noqa: PLR2004
         del answer["Content-Type"]

@@ -245,5 +245,3 @@ def _rows(release: Release, user: Any) -> None:
     SolarSchedule.objects.create(event="sunrise", latitude=0, longitude=0)
     ClockedSchedule.objects.create(clocked_time=NOW + timedelta(days=1))
     PeriodicTask.objects.create(name="tick", task="x", interval=each)
-
-
