@@ -9,7 +9,7 @@ from pathlib import Path
 
 from deploy import lock, needs
 from deploy.guards import ROOT, data_dir
-from deploy.lint import PRODUCTION, Check, bandit, passes
+from deploy.lint import Check, bandit, passes
 from deploy.terminal import say
 from deploy.tests import provide
 

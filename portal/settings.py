@@ -205,6 +205,10 @@ TOKEN_DAYS, TOKEN_DAYS_MOST = env.token_days()
 TOKEN_RATE = env.integer("TOKEN_RATE", 60, least=1)
 QUEUE_MOST = env.integer("QUEUE_MOST", 100, least=1)
 
+# Files that one public address may fetch in a minute, 0 for any number; open without Redis.
+
+DOWNLOAD_RATE = env.integer("DOWNLOAD_RATE", 1200)
+
 # Files: the portal's own static ones, and the artifacts
 
 STATIC_URL = "/static/"

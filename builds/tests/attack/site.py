@@ -18,7 +18,6 @@ from django.core.cache import cache
 from django.core.handlers.base import BaseHandler
 from django.db import transaction
 from django.http import HttpRequest, HttpResponseBase
-from django.template.response import SimpleTemplateResponse
 from django.test import Client, RequestFactory
 from django.utils import timezone
 from django_celery_beat.models import (
@@ -84,17 +83,12 @@ class Site:
 
 
 class Door(BaseHandler):
-    """All middleware and views, as a web server calls them; what was changed is undone.
+    """All middleware and views, as a web server calls them; what was changed is undone."""
 
-    `bare`: pages of Django's admin and of allauth are not rendered, where their status is enough.
-    """
-
-    def __init__(self, *, bare: bool, csrf: bool) -> None:
+    def __init__(self, *, csrf: bool) -> None:
         super().__init__()
         self._csrf = csrf
         self.load_middleware()
-        if bare:
-            self._template_response_middleware.insert(0, self._unrendered)  # type: ignore[attr-defined]
 
     def answer(self, request: HttpRequest) -> HttpResponseBase:
         """The answer, closed."""
@@ -104,12 +98,6 @@ class Door(BaseHandler):
             response = self.get_response(request)
             transaction.set_rollback(True)
         response.close()
-        return response
-
-    def _unrendered(
-        self, request: HttpRequest, response: SimpleTemplateResponse
-    ) -> SimpleTemplateResponse:
-        response.content = b""
         return response
 
 

@@ -48,9 +48,7 @@ class Line:
             return frozenset({"204"})
         if allowed is not None:
             return allowed.statuses if allowed.has(asker) else self._refusal(allowed, asker)
-        if self._is_answered_by_admin(method) and asker in {"anonymous", "nobody"}:
-            return frozenset({"sign in"})
-        return frozenset({"no method"})
+        return frozenset({"405"})
 
     def _refusal(self, allowed: Allowed, asker: str) -> frozenset[str]:
         if self.route.startswith("api/v1/"):
@@ -60,11 +58,6 @@ class Line:
         if asker == "anonymous" or (self.route.startswith("admin/") and asker == "nobody"):
             return frozenset({"sign in"})
         return frozenset({"404" if allowed.who == "owner" else "403"})
-
-    def _is_answered_by_admin(self, method: str) -> bool:
-        """Django's admin asks who somebody is before it looks at the method."""
-        is_asked_later = method not in {"GET", "HEAD", "POST"}
-        return self.route.startswith(("admin/", "accounts/")) and not is_asked_later
 
 
 def lines() -> dict[str, Line]:

@@ -391,7 +391,7 @@ def test_ranges() -> None:
 
 
 def test_options() -> None:
-    """What ends in an iPXE script, on a kernel's line or in a file of root has no signs that act."""
+    """What ends in an iPXE script, on a kernel's line or in root's files has no signs that act."""
 
     def is_right(row: Row) -> bool:
         fields = {row["field"]: row["text"]}
