@@ -41,8 +41,6 @@ def test_lock_that_does_not_fit_is_told(
 
 def test_set_up_installs_nothing_without_a_hash(tmp_path: Path) -> None:
     """pip itself, as the set-up calls it: a file with another digest is not installed."""
-    wheel = next(Path(sys.prefix).rglob("*/site-packages"), None)
-    assert wheel is not None
     forged = tmp_path / "requirements.lock"
     forged.write_text(f"qrcode==8.2 --hash=sha256:{'0' * 64}\n")
     made = tmp_path / "qrcode-8.2-py3-none-any.whl"
