@@ -9,13 +9,13 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import gunicorn
+from gunicorn.http import wsgi
 
 from deploy.child import die_with_parent
 from deploy.guards import ROOT
 
 # It writes a header Server in any case; who asks need not learn which server's holes to try.
-gunicorn.SERVER = "nixos-images"
+wsgi.SERVER = "nixos-images"
 
 worker_class = "gthread"
 workers = 2

@@ -18,6 +18,8 @@ from django.core.cache import cache
 from django.core.handlers.base import BaseHandler
 from django.db import transaction
 from django.http import HttpRequest, HttpResponseBase
+from django.template import TemplateDoesNotExist
+from django.template.backends.base import BaseEngine
 from django.test import Client, RequestFactory
 from django.utils import timezone
 from django_celery_beat.models import (
@@ -99,6 +101,26 @@ class Door(BaseHandler):
             transaction.set_rollback(True)
         response.close()
         return response
+
+
+class Unrendered(BaseEngine):
+    """Templates that are there, and say nothing: where a status is enough."""
+
+    app_dirname = "templates"
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        super().__init__({**params, "NAME": "unrendered"})
+
+    def get_template(self, template_name: str) -> Unrendered:
+        """Itself, for every template that there is."""
+        for path in self.iter_template_filenames(template_name):
+            if Path(path).exists():
+                return self
+        raise TemplateDoesNotExist(template_name, backend=self)
+
+    def render(self, context: Any = None, request: Any = None) -> str:
+        """Nothing."""
+        return ""
 
 
 def build_site(settings: LazySettings, folder: Path) -> Site:

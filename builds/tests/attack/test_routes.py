@@ -39,7 +39,7 @@ def silence() -> Iterator[None]:
 def raw_templates(settings: LazySettings) -> None:
     """Statuses are asked for here, thousands of them: pages need not be rendered."""
     [django] = settings.TEMPLATES
-    plain = "django.template.backends.dummy.TemplateStrings"
+    plain = "builds.tests.attack.site.Unrendered"
     settings.TEMPLATES = [{"BACKEND": plain, "DIRS": django["DIRS"], "APP_DIRS": True}]
 
 
