@@ -10,8 +10,11 @@ from django.core.exceptions import ValidationError
 # The kinds of ref that Nix fetches, then what addresses are made of. No blanks, quotes, $ or #:
 # none of these is ever needed, and some of them mean something to whoever reads the ref next.
 _REF = re.compile(
-    r"(?:path:|github:|gitlab:|sourcehut:|https?://|git\+(?:https|ssh|file)://|tarball\+https://)"
-    r"[A-Za-z0-9._~/][A-Za-z0-9._~:/?&=%@+,-]*"
+    r"(?:path:[A-Za-z0-9._~/]"
+    r"|(?:github|gitlab|sourcehut):[A-Za-z0-9]"
+    r"|(?:https?|git\+(?:https|ssh)|tarball\+https)://[A-Za-z0-9\[]"
+    r"|git\+file://[A-Za-z0-9./])"
+    r"[A-Za-z0-9._~:/?&=%@+,\[\]-]*"
 )
 _INPUT = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:/[A-Za-z_][A-Za-z0-9_-]*)*")
 _CLIMBS = re.compile(r"(?:^|[:/])\.\.(?:/|\?|$)")
