@@ -161,7 +161,7 @@ def test_flake_refs(db: None, tmp_path: Path) -> None:
         assert refused(lambda: load(catalogue), CatalogueError, "flake")
 
 
-def test_flakes_of_the_machine(client: Any) -> None:
+def test_flakes_of_the_machine(client: Any, db: None) -> None:
     """Who has only the web names no files of the machine; an admin's form is refused."""
     assert wrong("flakes_of_the_machine", lambda row: is_of_this_machine(row["ref"])) == []
     user = UserFactory(username="ann")
