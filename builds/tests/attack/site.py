@@ -109,7 +109,7 @@ class Unrendered(BaseEngine):
     app_dirname = "templates"
 
     def __init__(self, params: dict[str, Any]) -> None:
-        super().__init__({**params, "NAME": "unrendered"})
+        super().__init__({name: said for name, said in params.items() if name != "OPTIONS"})
 
     def get_template(self, template_name: str) -> Unrendered:
         """Itself, for every template that there is."""

@@ -36,7 +36,7 @@ def silence() -> Iterator[None]:
 
 
 @pytest.fixture
-def raw_templates(settings: LazySettings) -> None:
+def raw_templates(site: Site, settings: LazySettings) -> None:
     """Statuses are asked for here, thousands of them: pages need not be rendered."""
     [django] = settings.TEMPLATES
     plain = "builds.tests.attack.site.Unrendered"
@@ -101,7 +101,7 @@ def test_cookies_alone_change_nothing(site: Site) -> None:
     assert let_in == []
 
 
-@pytest.mark.usefixtures("silence", "raw_templates")
+@pytest.mark.usefixtures("silence")
 def test_methods_that_nobody_has_heard_of_are_refused(db: None) -> None:
     door = Door(csrf=False)
     for method in ("TRACE", "CONNECT", "PROPFIND", "TRACK", "GETS"):
