@@ -104,7 +104,7 @@ class Door(BaseHandler):
 
 
 class Unrendered(BaseEngine):
-    """Templates that are there, and say nothing: where a status is enough."""
+    """Templates that are there, and say next to nothing: where a status is enough."""
 
     app_dirname = "templates"
 
@@ -119,8 +119,8 @@ class Unrendered(BaseEngine):
         raise TemplateDoesNotExist(template_name, backend=self)
 
     def render(self, context: Any = None, request: Any = None) -> str:
-        """Nothing."""
-        return ""
+        """Next to nothing: a boot script of 0 bytes is not published."""
+        return "#!ipxe\n"
 
 
 def build_site(settings: LazySettings, folder: Path) -> Site:
