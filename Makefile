@@ -1,6 +1,6 @@
 # The two commands of a newcomer, `make run` and `make test`, and what goes with them. deploy/ does the work.
 
-.PHONY: help run test lint messages screenshots lighthouse crash fuzz bench images-check boot-matrix
+.PHONY: help run test lint lock audit messages screenshots lighthouse crash fuzz bench images-check boot-matrix
 
 help:
 	@echo 'make run    the portal at http://127.0.0.1:8000 (PORT, BIND, DATA_DIR and SKIP_SYSTEM=1 change how)'
@@ -14,6 +14,8 @@ help:
 	@echo 'make lighthouse    what Lighthouse says of the first page and of a release'
 	@echo 'make messages   the texts of the pages, in locale/, renewed and compiled'
 	@echo 'make lint   format, types, layers, templates, migrations, shell and Nix files'
+	@echo 'make lock   pins the whole tree of Python packages with hashes, in deploy/*.lock'
+	@echo 'make audit  what an attacker would try: code, settings, doors, headers, hostile inputs, packages'
 
 images-check:
 	@images/check '$(NIXPKGS)'
@@ -21,5 +23,5 @@ images-check:
 boot-matrix:
 	@ARGS='builds/tests/boots/test_matrix.py --boot-matrix docs/boot-matrix.md' deploy/python.sh -m deploy test
 
-run test lint messages screenshots lighthouse crash fuzz bench:
+run test lint lock audit messages screenshots lighthouse crash fuzz bench:
 	@deploy/python.sh -m deploy $@

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from builds.choices import BuilderName, CheckName, System, Variant
 from builds.models import Channel, Target
+from builds.models.flake import flake_inputs, flake_ref, input_name
 
 _SLOT = re.compile(r"(?P<day>[A-Za-z]+) (?P<hour>[01]\d|2[0-3]):(?P<minute>[0-5]\d)")
 _ATTRIBUTE = re.compile(Target.ATTRIBUTE)
@@ -255,7 +256,27 @@ def _builder(value: Any) -> BuilderName:
 def _overrides(value: Any) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(ref, str) for ref in value.values()):
         raise ValueError("wants a table of flake refs by the input's name")
+    _allowed(flake_inputs, value)
     return value
+
+
+def _flake(value: Any) -> str:
+    ref = _text(value)
+    _allowed(flake_ref, ref)
+    return ref
+
+
+def _input(value: Any) -> str:
+    name = _text(value)
+    _allowed(input_name, name)
+    return name
+
+
+def _allowed(check: Callable[[Any], None], value: Any) -> None:
+    try:
+        check(value)
+    except ValidationError as error:
+        raise ValueError(" ".join(error.messages)) from error
 
 
 def _attribute(value: Any) -> str:
@@ -280,7 +301,7 @@ def _slot(value: Any) -> str:
 
 _READERS: dict[str, Callable[[Any], Any]] = {
     "title": _text,
-    "flake": _text,
+    "flake": _flake,
     "builder": _builder,
     "attribute": _attribute,
     "systems": _systems,
@@ -291,7 +312,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "checks_after": _later_checks,
     "ssh": _flag,
     "overrides": _overrides,
-    "revision_input": _text,
+    "revision_input": _input,
     "marker": _text,
     "end_of_life": _day,
     "first_start": _flag,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from deploy import lint, messages, run, setup, tests
+from deploy import audit, lint, lock, messages, run, setup, tests
 from deploy.terminal import Refused, complain
 
 COMMANDS = {
@@ -12,6 +12,8 @@ COMMANDS = {
     "setup": setup.main,
     "test": tests.main,
     "lint": lint.main,
+    "lock": lock.main,
+    "audit": audit.main,
     "crash": tests.crash,
     "fuzz": tests.fuzz,
     "bench": tests.bench,

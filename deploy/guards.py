@@ -45,7 +45,7 @@ class Address:
     @property
     def reachable(self) -> str:
         """The host by which this machine itself reaches it."""
-        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104  # nosec B104
 
     @property
     def netloc(self) -> str:

@@ -9,8 +9,13 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from gunicorn.http import wsgi
+
 from deploy.child import die_with_parent
 from deploy.guards import ROOT
+
+# It writes a header Server in any case; who asks need not learn which server's holes to try.
+wsgi.SERVER = "nixos-images"
 
 worker_class = "gthread"
 workers = 2
@@ -22,7 +27,9 @@ loglevel = "warning"
 logger_class = "deploy.access_log.AccessLogger"
 control_socket_disable = True
 # Workers say that they live by touching a file; on a slow disk that would look like a hang.
-worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes a name of its own
+# gunicorn makes a name of its own there.
+_MEMORY = "/dev/shm"  # noqa: S108  # nosec B108
+worker_tmp_dir = _MEMORY if Path(_MEMORY).is_dir() else None
 
 
 def on_starting(_server: object) -> None:

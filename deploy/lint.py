@@ -24,6 +24,7 @@ PRODUCTION = {
 }
 
 _TYPED = ("portal", "builds", "deploy", "images/mini", "client/nixos_images")
+_RUN = ("portal", "builds", "deploy", "client/nixos_images", "manage.py")
 # Scripts of the mini image read files that only the booted image has.
 _SHELLCHECK = ("--exclude=SC1091",)
 
@@ -65,6 +66,8 @@ def checks(python: str) -> list[Check]:
             (str(bin_folder / "djlint"), "--quiet", *settings, "--lint"),
             _files("templates/*.html"),
         ),
+        Check("bandit", bandit(python)),
+        Check("locks", (python, "-m", "deploy.lock")),
         Check("texts", (python, "-m", "deploy.messages")),
         Check("layers", (str(bin_folder / "lint-imports"), "--no-cache")),
         Check("migrations", (*manage, "makemigrations", "--check", "--dry-run")),
@@ -76,6 +79,12 @@ def checks(python: str) -> list[Check]:
         Check("mypy", (python, "-m", "mypy", *_TYPED)),
         *_over("mandoc", ("mandoc", "-T", "lint", "-W", "warning"), _files("*.1")),
     ]
+
+
+def bandit(python: str) -> tuple[str, ...]:
+    """The command that looks for what attackers like; tests are what attackers do."""
+    program = str(Path(python).parent / "bandit")
+    return (program, "--quiet", "--recursive", "--configfile", "pyproject.toml", *_RUN)
 
 
 def passes(check: Check, folder: Path) -> bool:

@@ -46,14 +46,17 @@ class Venv:
         return self.works() and wanted.items() <= self._installed().items()
 
     def install(self, supervisor: Supervisor, wanted: Mapping[str, str], log: Path) -> None:
-        """Install the requirements, the first of which includes the others."""
+        """Install the lock of the requirements, the first of which includes the others.
+
+        Every file of every package has the SHA-256 that the lock says, or nothing is installed.
+        """
         if not self.works():
             make = (sys.executable, "-m", "venv", "--clear", str(self.folder))
             step(supervisor, "virtual environment", log, *make)
         self._stamp.unlink(missing_ok=True)  # an install that breaks off is done again
         pip = (self.python, "-m", "pip", "install", "--prefer-binary")
-        requirements = str(ROOT / next(iter(wanted)))
-        step(supervisor, "Python packages", log, *pip, "-r", requirements)
+        lock = str(ROOT / _lock(next(iter(wanted))))
+        step(supervisor, "Python packages", log, *pip, "--require-hashes", "--no-deps", "-r", lock)
         self._stamp.write_text(json.dumps(wanted))
 
     def works(self) -> bool:
@@ -92,10 +95,17 @@ def _is_ours(lock: IO[str]) -> bool:
 
 
 def _digests(name: str) -> dict[str, str]:
-    """The digests of a requirements file and of those that it includes, by name."""
+    """The digests of a requirements file, of its lock and of those that it includes, by name."""
     text = (ROOT / name).read_text()
-    digests = {name: hashlib.sha256(text.encode()).hexdigest()}
+    digests = {
+        each: hashlib.sha256((ROOT / each).read_bytes()).hexdigest() for each in (name, _lock(name))
+    }
     for line in text.splitlines():
         if line.startswith("-r "):
             digests |= _digests(line.split()[1])
     return digests
+
+
+def _lock(requirements: str) -> str:
+    """The lock of a requirements file, which `make lock` writes; see deploy.lock."""
+    return f"deploy/{Path(requirements).stem}.lock"

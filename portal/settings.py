@@ -59,18 +59,21 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "portal.request_id.RequestIdMiddleware",
     "portal.measured.MeasuringMiddleware",
+    # Headers first, so that whatever answers below has them: a file, a refusal, an error.
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "portal.headers.ClosingHeaders",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "portal.compression.PageCompression",
-    "csp.middleware.CSPMiddleware",
     "builds.api.middleware.ApiMiddleware",
+    "portal.methods.KnownMethods",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "portal.language.PageLanguage",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
 ]
 
@@ -201,6 +204,10 @@ SOCIALACCOUNT_PROVIDERS = {
 TOKEN_DAYS, TOKEN_DAYS_MOST = env.token_days()
 TOKEN_RATE = env.integer("TOKEN_RATE", 60, least=1)
 QUEUE_MOST = env.integer("QUEUE_MOST", 100, least=1)
+
+# Files that one public address may fetch in a minute, 0 for any number; open without Redis.
+
+DOWNLOAD_RATE = env.integer("DOWNLOAD_RATE", 1200)
 
 # Files: the portal's own static ones, and the artifacts
 

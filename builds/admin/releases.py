@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, cast
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
@@ -30,6 +31,7 @@ from builds.models import (
     Target,
     Worker,
 )
+from builds.models.flake import is_of_this_machine
 from builds.web.acts import may_trigger, rebuild
 from builds.web.offers import ON_RELEASE
 from builds.web.states import release_name
@@ -38,6 +40,27 @@ from builds.web.words import short_digest, size
 admin.site.site_header = "NixOS images"
 admin.site.site_title = "NixOS images"
 admin.site.index_title = "Administration"
+
+
+class ChannelForm(forms.ModelForm[Channel]):
+    """A channel. Which files of the machine are built is said on the machine."""
+
+    class Meta:
+        model = Channel
+        fields = "__all__"  # noqa: DJ007 - what is not edited is said so on the model
+
+    def clean(self) -> dict[str, Any] | None:
+        """Refuse new refs to files of the machine; those of the catalogue stay."""
+        cleaned = super().clean() or {}
+        overrides = cleaned.get("overrides")
+        refs = {
+            "flake": [cleaned.get("flake") or ""],
+            "overrides": list(overrides.values()) if isinstance(overrides, dict) else [],
+        }
+        for field in {"flake", "overrides"} & set(self.changed_data):
+            if any(is_of_this_machine(str(ref)) for ref in refs[field]):
+                self.add_error(field, "Files of the machine are named in its catalogue only.")
+        return cleaned
 
 
 class TargetInline(admin.TabularInline[Target, Channel]):
@@ -54,6 +77,7 @@ class ChannelAdmin(admin.ModelAdmin[Channel]):
     list_display = ["name", "title", "slot", "is_active", "is_default", "end_of_life"]
     list_filter = ["is_active"]
     search_fields = ["name", "title"]
+    form = ChannelForm
     inlines = [TargetInline]
     actions = ["trigger_rebuild"]
 

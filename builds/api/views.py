@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.views.decorators.http import require_safe
 from ninja import NinjaAPI, Router
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
@@ -73,7 +74,7 @@ api = PortalAPI(  # type: ignore[misc]  # the decorator's type variable stands i
     urls_namespace="api",
     docs_url="docs",
     openapi_url="openapi.json",
-    docs_decorator=asked_again,
+    docs_decorator=lambda view: require_safe(asked_again(view)),
 )
 handle_errors(api)
 for prefix, router in ROUTERS:

@@ -142,7 +142,13 @@ def sandbox(*, on: bool) -> list[str]:
 
 
 def overrides(refs: Mapping[str, str]) -> list[str]:
-    """The options that put other flakes in the place of a flake's inputs."""
+    """The options that put other flakes in the place of a flake's inputs.
+
+    Raises EvaluationFailed for a word that Nix could read as another option.
+    """
+    for word in (*refs, *refs.values()):
+        if word.startswith("-") or not word.isprintable():
+            raise EvaluationFailed(f"{word[:60]!r} can't be an input or a flake ref.")
     return [word for name, ref in refs.items() for word in ("--override-input", name, ref)]
 
 

@@ -64,9 +64,9 @@ def file_response(request: HttpRequest, artifact: Artifact, *, caching: str) -> 
 
 
 def text_response(
-    request: HttpRequest, name: str, data: bytes, *, caching: str
+    request: HttpRequest, name: str, data: bytes, *, caching: str, shown: bool = False
 ) -> HttpResponseBase:
-    """A small file from memory."""
+    """A small file from memory; one that is `shown` may be opened in a browser's window."""
     digest = hashlib.sha256(data).hexdigest()
     etag = f'"{digest}"'
     answer = _without_body(request, etag, len(data))
@@ -76,6 +76,8 @@ def text_response(
         answer = HttpResponse(data[part.start : part.start + part.length])
         _set_span(answer, span, len(data))
     _describe(answer, name, digest, etag, caching)
+    if shown:
+        del answer["Content-Disposition"]
     return answer
 
 
@@ -142,6 +144,7 @@ def _describe(answer: HttpResponseBase, name: str, digest: str, etag: str, cachi
     answer["Cache-Control"] = caching
     if answer.status_code in {200, 206}:
         answer["Content-Type"] = content_type(name)
+        answer["Content-Disposition"] = f'attachment; filename="{name}"'
         answer["Repr-Digest"] = f"sha-256=:{base64.b64encode(bytes.fromhex(digest)).decode()}:"
     if answer.status_code == 304:  # noqa: PLR2004
         del answer["Content-Type"]

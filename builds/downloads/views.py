@@ -7,6 +7,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from builds.boot.addresses import base_url
+from builds.downloads.rate import within_rate
 from builds.downloads.responses import IMMUTABLE, MOVING, file_response, plain, text_response
 from builds.models import Artifact, Channel, Check, Damage, Release
 from builds.pipeline import documents
@@ -18,6 +19,7 @@ DIGEST_SUFFIX = ".sha256"
 
 @csrf_exempt
 @require_safe
+@within_rate
 def default_channel_file(request: HttpRequest, name: str) -> HttpResponseBase:
     """The latest file of this name of the default channel."""
     channel = Channel.objects.default()
@@ -28,6 +30,7 @@ def default_channel_file(request: HttpRequest, name: str) -> HttpResponseBase:
 
 @csrf_exempt
 @require_safe
+@within_rate
 def channel_file(request: HttpRequest, channel: str, name: str) -> HttpResponseBase:
     """The latest file of this name of a channel."""
     return _moving(request, channel, name)
@@ -35,6 +38,7 @@ def channel_file(request: HttpRequest, channel: str, name: str) -> HttpResponseB
 
 @csrf_exempt
 @require_safe
+@within_rate
 def release_file(request: HttpRequest, channel: str, version: str, name: str) -> HttpResponseBase:
     """A file of one release, for good."""
     artifact = Artifact.objects.in_folder(channel, version, _without_suffix(name))
@@ -56,7 +60,7 @@ def check_picture(request: HttpRequest, check_id: int) -> HttpResponseBase:
     data = artifacts().read(check.release.key(check.picture))
     if data is None:
         return plain("The picture was removed with the release's files.", 410)
-    return text_response(request, check.picture, data, caching=MOVING)
+    return text_response(request, check.picture, data, caching=MOVING, shown=True)
 
 
 @csrf_exempt

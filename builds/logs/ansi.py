@@ -22,6 +22,7 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _DIRECTIONS = re.compile(r"[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _ACTS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
+_CODE = re.compile(r"[0-9]{0,3}")
 _WEIGHTS = {1: "bold", 2: "faint", 3: "italic", 4: "underlined"}
 _ENDS = {22: frozenset({"bold", "faint"}), 23: frozenset({"italic"}), 24: frozenset({"underlined"})}
 _COLOURS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
@@ -91,7 +92,8 @@ def _runs(line: str) -> Iterator[tuple[str, _Style]]:
 
 def _after(style: _Style, parameters: str) -> _Style:
     """The style after a "select graphic rendition"; what is not known changes nothing."""
-    codes = [int(word or 0) for word in parameters.split(";") if not word or word.isdecimal()]
+    # Of three digits: Python refuses to read numbers of thousands of them.
+    codes = [int(word or 0) for word in parameters.split(";") if _CODE.fullmatch(word)]
     while codes:
         code = codes.pop(0)
         if code in _EXTENDED:

@@ -11,6 +11,7 @@ from django.db import models
 from django.urls import reverse
 
 from builds.choices import BuilderName, ReleaseStatus, System, Variant
+from builds.models.flake import flake_inputs, flake_ref, input_name
 
 if TYPE_CHECKING:
     from builds.models.release import Release
@@ -192,6 +193,22 @@ class Channel(models.Model):
         """The page of this channel's history."""
         return reverse("channel-detail", args=[self.name])
 
+    def clean(self) -> None:
+        """Refuse what Nix must never be handed: see builds.models.flake."""
+        found: dict[str, ValidationError] = {}
+        for field, check, value in (
+            ("flake", flake_ref, self.flake),
+            ("overrides", flake_inputs, self.overrides),
+            ("revision_input", input_name, self.revision_input),
+        ):
+            try:
+                if value:
+                    check(value)
+            except ValidationError as error:
+                found[field] = error
+        if found:
+            raise ValidationError(found)
+
     def stop_building(self) -> bool:
         """Build nothing of it any more when its slot comes; false where that was so."""
         stopped = Channel.objects.active().filter(pk=self.pk).update(is_active=False)
@@ -220,7 +237,9 @@ class Channel(models.Model):
 
     def marker_for(self, release: Release) -> str:
         """What an image of this release prints on its console when it is up."""
-        return self.marker.format(system=release.system, version=release.image_version)
+        # Not str.format: {version:>9999999999} is a marker, too, and takes all memory.
+        filled = self.marker.replace("{system}", release.system)
+        return filled.replace("{version}", release.image_version)
 
 
 class TargetQuerySet(models.QuerySet["Target"]):

@@ -85,8 +85,9 @@ def refuse_inward(address: Address, allowed: Iterable[Network]) -> None:
     for inner in _meant(address):
         if any(inner in network for network in allowed):
             continue
-        # is_global leaves multicast in, and knows nothing of deprecated site-local addresses.
-        if not inner.is_global or inner.is_multicast or getattr(inner, "is_site_local", False):
+        # is_global leaves multicast and reserved ones in, and deprecated site-local addresses.
+        odd = inner.is_multicast or inner.is_reserved or getattr(inner, "is_site_local", False)
+        if odd or not inner.is_global:
             raise Refused(
                 f"{address} is no public address, and no allowed network has it:"
                 " see WEBHOOK_NETWORKS and MIRROR_NETWORKS"

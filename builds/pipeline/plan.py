@@ -178,7 +178,9 @@ def source_of(channel: Channel, target: Target) -> Source:
 def filled(attribute: str, system: str, variant: str) -> str:
     """An attribute with {system}, {variant} and {host}, this machine's own system, filled in."""
     host = f"{platform.machine()}-linux"
-    return attribute.format(system=system, variant=variant, host=host)
+    for name, value in (("system", system), ("variant", variant), ("host", host)):
+        attribute = attribute.replace(f"{{{name}}}", value)
+    return attribute
 
 
 def absolute(flake: str) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from nixos_images.failures import BadUsage
 
 URL = "NIXOS_IMAGES_URL"
-TOKEN = "NIXOS_IMAGES_TOKEN"  # noqa: S105 - its name
+TOKEN = "NIXOS_IMAGES_TOKEN"  # noqa: S105 - its name  # nosec B105
 SIGNERS = "NIXOS_IMAGES_ALLOWED_SIGNERS"
 FOLDER = "nixos-images"
 SECTION = "portal"
@@ -45,7 +45,7 @@ class Config:
         return self.pinned_signers if self.pinned_signers.is_file() else None
 
 
-def load(url: str = "", signers: str = "", token_file: str = "") -> Config:
+def load(url: str = "", signers: str = "", token_file: str = "") -> Config:  # a path  # nosec B107
     """The settings; "" stands for an option that was not given. Raises BadUsage."""
     path = config_folder() / "config.ini"
     file = configparser.ConfigParser(interpolation=None)

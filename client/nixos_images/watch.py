@@ -52,7 +52,7 @@ def watch_release(
             if after is not None and release.sequence > after:
                 return release
             after = release.sequence if after is None else after
-        deadline.sleep(every * random.uniform(0.9, 1.1))  # noqa: S311 - spreads those who ask
+        deadline.sleep(every * random.uniform(0.9, 1.1))  # noqa: S311 - spreads them  # nosec B311
 
 
 def _changed(
