@@ -13,7 +13,7 @@ from builds.choices import ReleaseStatus, Role, System, Variant
 from builds.models.artifact import DIGEST
 from builds.pipeline import documents
 from builds.pipeline.scrub import Expected, difference
-from builds.signing import BadSignature, KeySet, ReleaseKey
+from builds.signing import SUFFIXES, BadSignature, KeySet, ReleaseKey
 from builds.storage import ROOT, artifacts, channel_key, release_key
 
 _PAPERS = frozenset().union(*map(documents.paper_names, System))
@@ -69,11 +69,10 @@ class Mirrored:
             documents.sums_name(self.system): self.sums,
             documents.manifest_name(self.system): self.data,
         }
-        for name in list(papers):
-            for each in documents.signature_names(name):
-                data = artifacts().read(self.key(each))
-                if data is not None:
-                    papers[each] = data
+        for name in sorted(documents.paper_names(self.system) - papers.keys()):
+            data = artifacts().read(self.key(name))
+            if data is not None:
+                papers[name] = data
         return {name: documents.digest(data) for name, data in papers.items()}
 
 
@@ -89,7 +88,7 @@ class Trust:
 
         Raises Refused, and OSError.
         """
-        signed = {name for name in release.papers if documents.is_signature(name)}
+        signed = {name for name in release.papers if name.endswith(SUFFIXES)}
         if self.keys is None:
             return ""
         if not signed and self.unsigned:

@@ -1,6 +1,8 @@
 """Signatures: keys, what was signed, and the way to the signer; knows nothing of rows."""
 
+from builds.signing import cms
 from builds.signing.door import (
+    CMS_SUFFIX,
     SUFFIXES,
     NumberSpent,
     Refused,
@@ -15,11 +17,13 @@ from builds.signing.door import (
     signer,
 )
 from builds.signing.keyring import Keyring, NoKey, SigningKey
-from builds.signing.keys import PAPERS, BadKeys, KeySet, ReleaseKey, read_signed
+from builds.signing.keys import BOOT_CA, PAPERS, BadKeys, KeySet, ReleaseKey, read_signed
 from builds.signing.ledger import Ledger, Place, Spent, Torn
 from builds.signing.sshsig import BadSignature, fingerprint, root_line, signer_line
 
 __all__ = [
+    "BOOT_CA",
+    "CMS_SUFFIX",
     "PAPERS",
     "SUFFIXES",
     "BadKeys",
@@ -39,6 +43,7 @@ __all__ = [
     "Spent",
     "Stranger",
     "Torn",
+    "cms",
     "fingerprint",
     "key_papers",
     "read_signed",
