@@ -12,7 +12,7 @@ from builds.pipeline import documents
 def scripts(release: Release, *, moving: bool) -> dict[str, bytes]:
     """By their names one that verifies signatures, and one that verifies digests.
 
-    There is none where there is no netboot. Their URLs are relative, as those of `documents.boot_script` are.
+    There is none where there is no netboot. Their URLs are as relative as the usual script's.
     """
     netboot = documents.netboot_of(release)
     if netboot is None:

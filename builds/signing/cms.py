@@ -39,7 +39,7 @@ def make_ca(folder: Path, *, at: datetime) -> None:
 
 
 def make_key(folder: Path, ca: Path, name: str, *, since: datetime, until: datetime) -> None:
-    """Write `cms`, a key for code signing, and `cms.pem`, its certificate by the CA in `ca`."""
+    """Write `cms`, a key for code signing, and `cms.pem`: its certificate, and that of the CA."""
     key = _new_key()
     issuer = x509.load_pem_x509_certificate((ca / "ca.pem").read_bytes())
     made = _begun(_name(name), issuer.subject, key.public_key(), since, until - since)
@@ -47,7 +47,8 @@ def make_key(folder: Path, ca: Path, name: str, *, since: datetime, until: datet
     made = made.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     made = made.add_extension(_usage(is_ca=False), critical=True).add_extension(code, critical=True)
     _write(folder / "cms", key)
-    (folder / "cms.pem").write_bytes(_pem(made.sign(_read(ca / "ca.key"), hashes.SHA256())))
+    certificate = made.sign(_read(ca / "ca.key"), hashes.SHA256())
+    (folder / "cms.pem").write_bytes(_pem(certificate) + _pem(issuer))
 
 
 def sign(sha256: str, folder: Path) -> bytes:
@@ -58,9 +59,10 @@ def sign(sha256: str, folder: Path) -> bytes:
     put in place of that of an empty text.
     """
     key = _read(folder / "cms")
-    certificate = x509.load_pem_x509_certificate((folder / "cms.pem").read_bytes())
+    certificate, issuer = x509.load_pem_x509_certificates((folder / "cms.pem").read_bytes())
     empty = pkcs7.PKCS7SignatureBuilder().set_data(b"")
-    empty = empty.add_signer(certificate, key, hashes.SHA256())
+    # iPXE knows of its roots only the fingerprints, so the whole one has to come along.
+    empty = empty.add_signer(certificate, key, hashes.SHA256()).add_certificate(issuer)
     form = empty.sign(serialization.Encoding.DER, list(_OPTIONS))
     of_nothing = key.sign(b"", padding.PKCS1v15(), hashes.SHA256())
     if not form.endswith(of_nothing):
@@ -75,7 +77,7 @@ def check(signature: bytes, sha256: str, ca: bytes) -> None:
     """Raise BadSignature where no certificate of this CA signed what has this digest."""
     root = x509.load_pem_x509_certificate(ca)
     try:
-        (certificate,) = pkcs7.load_der_pkcs7_certificates(signature)
+        (certificate,) = set(pkcs7.load_der_pkcs7_certificates(signature)) - {root}
         certificate.verify_directly_issued_by(root)
         key = certificate.public_key()
         assert isinstance(key, rsa.RSAPublicKey), "make_key makes no others"

@@ -75,10 +75,11 @@ def test_no_flipped_bit_of_file_or_signature_is_accepted(folder: Path) -> None:
 
 
 def test_certificate_is_for_signing_code_alone_and_its_ca_for_nothing_else(folder: Path) -> None:
-    (certificate,) = pkcs7.load_der_pkcs7_certificates(
-        (folder / f"netboot-{SYSTEM}-verified.ipxe.p7s").read_bytes()
-    )
     ca = x509.load_pem_x509_certificate((folder / "boot-ca.pem").read_bytes())
+    signature = (folder / f"netboot-{SYSTEM}-verified.ipxe.p7s").read_bytes()
+    both = set(pkcs7.load_der_pkcs7_certificates(signature))
+    assert ca in both, "iPXE knows no more than its fingerprint"
+    (certificate,) = both - {ca}
 
     def said(of: x509.Certificate, what: Any) -> Any:
         found = of.extensions.get_extension_for_class(what)
