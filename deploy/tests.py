@@ -44,7 +44,7 @@ def crash(arguments: list[str]) -> int:
 
 
 def fuzz(arguments: list[str]) -> int:
-    """Set up as for the tests, then become the long run of mutated inputs; ARGS are handed to it."""
+    """Set up as for the tests, then become the run of mutated inputs; ARGS are handed to it."""
     folder = data_dir()
     refuse_if_full(ROOT)
     python = provide("test", needs.TEST, folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -21,7 +22,7 @@ class SignedSumsQuerySet(models.QuerySet["SignedSums"]):
         self, channel: Channel, sha256: str, files: Mapping[str, bytes], key: str, *, at: datetime
     ) -> None:
         """Keep what was signed of the heads of this digest, in place of what was before."""
-        texts = {name: data.decode() for name, data in files.items()}
+        texts = {name: _text(name, data) for name, data in files.items()}
         fields = {"sha256": sha256, "files": texts, "key": key, "signed_at": at}
         self.update_or_create(channel=channel, defaults=fields)
 
@@ -50,4 +51,17 @@ class SignedSums(models.Model):
     @property
     def contents(self) -> dict[str, bytes]:
         """The files by their names."""
-        return {name: text.encode() for name, text in self.files.items()}
+        return {name: _data(name, text) for name, text in self.files.items()}
+
+
+def _text(name: str, data: bytes) -> str:
+    return base64.b64encode(data).decode() if _is_binary(name) else data.decode()
+
+
+def _data(name: str, text: str) -> bytes:
+    return base64.b64decode(text) if _is_binary(name) else text.encode()
+
+
+def _is_binary(name: str) -> bool:
+    """Signatures for iPXE are; a JSON field takes none."""
+    return name.endswith(".p7s")

@@ -17,11 +17,12 @@ from builds.pipeline import provenance
 from builds.pipeline.canonical import canonical, exact, instant, public_ref
 from builds.pipeline.provenance import provenance_name
 from builds.pipeline.sbom import sbom, sbom_name
-from builds.signing import SUFFIXES
+from builds.signing import CMS_SUFFIX, SUFFIXES
 
 MANIFEST_FORMAT = 1
 MOVING_SUMS = "SHA256SUMS"
 HEADS = "heads"  # in the signer's answers, what its files are bound to: see heads_digest
+VERIFYING = ("verified", "pinned")  # by signature, by digest
 HISTORY_TIMES = ("published_at", "finished_at", "kept_at", "expired_at")
 
 
@@ -51,6 +52,22 @@ def is_manifest(name: str) -> bool:
 def script_name(system: str) -> str:
     """The name of the iPXE script of one system."""
     return f"netboot-{system}.ipxe"
+
+
+def verifying_name(system: str, kind: str) -> str:
+    """The name of an iPXE script that verifies what it loads; `kind` is one of VERIFYING."""
+    return f"netboot-{system}-{kind}.ipxe"
+
+
+def verifying_names(system: str) -> list[str]:
+    """The names of those scripts."""
+    return [verifying_name(system, kind) for kind in VERIFYING]
+
+
+def boot_signature_names(system: str) -> list[str]:
+    """The names of the signatures for iPXE's imgverify of one release."""
+    names = [System(system).kernel_name, f"initrd-{system}", script_name(system)]
+    return [f"{name}{CMS_SUFFIX}" for name in (*names, *verifying_names(system))]
 
 
 def latest_name(system: str) -> str:
@@ -86,7 +103,7 @@ def signature_names(name: str) -> list[str]:
 
 def is_signature(name: str) -> bool:
     """Whether a file's name is that of a signature; it may be signed again by another key."""
-    return name.endswith(SUFFIXES)
+    return name.endswith((*SUFFIXES, CMS_SUFFIX))
 
 
 def document_names(system: str) -> tuple[str, str]:
@@ -108,7 +125,8 @@ def paper_names(system: str) -> frozenset[str]:
     """The names that files beside the artifacts of one release can have, with signatures."""
     names = unsigned_names(system)
     signatures = (each for name in names for each in signature_names(name))
-    return frozenset({*names, *signatures, *document_names(system)})
+    for_ipxe = (*verifying_names(system), *boot_signature_names(system))
+    return frozenset({*names, *signatures, *document_names(system), *for_ipxe})
 
 
 def moving_names() -> list[str]:
@@ -119,8 +137,16 @@ def moving_names() -> list[str]:
 
 def signed_names() -> list[str]:
     """The names of those among them that the signer makes."""
-    timestamps = [name for system in System for name in timestamp_names(system)]
-    return [*signature_names(MOVING_SUMS), *timestamps]
+    made = [
+        name
+        for system in System
+        for name in (
+            *timestamp_names(system),
+            *verifying_names(system),
+            *(f"{each}{CMS_SUFFIX}" for each in verifying_names(system)),
+        )
+    ]
+    return [*signature_names(MOVING_SUMS), *made]
 
 
 def sums(lines: Iterable[Line]) -> bytes:

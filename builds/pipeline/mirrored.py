@@ -13,7 +13,7 @@ from builds.choices import ReleaseStatus, Role, System, Variant
 from builds.models.artifact import DIGEST
 from builds.pipeline import documents
 from builds.pipeline.scrub import Expected, difference
-from builds.signing import BadSignature, KeySet, ReleaseKey, opened
+from builds.signing import SUFFIXES, BadSignature, KeySet, ReleaseKey, opened
 from builds.storage import ROOT, artifacts, channel_key, release_key
 
 _PAPERS = frozenset().union(*map(documents.paper_names, System))
@@ -80,12 +80,7 @@ class Mirrored:
             documents.sums_name(self.system): self.sums,
             documents.manifest_name(self.system): self.data,
         }
-        for name in list(papers):
-            for each in documents.signature_names(name):
-                data = artifacts().read(self.key(each))
-                if data is not None:
-                    papers[each] = data
-        for name in self.documents:
+        for name in sorted(self.paper_names - papers.keys()):
             data = artifacts().read(self.key(name))
             if data is not None:
                 papers[name] = data
@@ -104,7 +99,7 @@ class Trust:
 
         Raises Refused, and OSError.
         """
-        signed = {name for name in release.papers if documents.is_signature(name)}
+        signed = {name for name in release.papers if name.endswith(SUFFIXES)}
         if self.keys is None:
             return ""
         if not signed and self.unsigned:

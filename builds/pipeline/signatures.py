@@ -13,10 +13,12 @@ from django.db import transaction
 from builds import signing
 from builds.choices import Act
 from builds.models import Actor, AuditEntry, Channel, Damage, Head, Release, SignedSums, Subject
-from builds.pipeline import documents
+from builds.pipeline import boot_files, documents
 from builds.pipeline.timestamps import RENEWED_AFTER
 from builds.points import point
 from builds.signing import (
+    BOOT_CA,
+    CMS_SUFFIX,
     PAPERS,
     BadKeys,
     BadSignature,
@@ -25,6 +27,7 @@ from builds.signing import (
     NoKey,
     Refused,
     SignerAway,
+    cms,
     read_signed,
 )
 from builds.storage import AlreadyStored, artifacts, public_key
@@ -86,7 +89,7 @@ def write_keys() -> KeySet:
     papers = signing.key_papers()
     for name in PAPERS:
         key, data = public_key(name), papers.get(name, b"")
-        if artifacts().read(key) != data:
+        if artifacts().read(key) != data and (name in papers or name != BOOT_CA):
             artifacts().replace(key, data)
     return _as_keys(papers)
 
@@ -192,6 +195,17 @@ def _check_stored(release: Release, digests: Mapping[str, str], keys: KeySet) ->
         wrong = what_is_wrong(release, name, keys)
         if wrong:
             raise OSError(f"{release.key(name)} came back with a bad signature: {wrong}")
+    certificate = artifacts().read(public_key(BOOT_CA)) or b""
+    for name, sha256 in boot_files.to_sign(release).items():
+        if f"{name}{CMS_SUFFIX}" in digests:
+            _check_for_ipxe(release, f"{name}{CMS_SUFFIX}", sha256, certificate)
+
+
+def _check_for_ipxe(release: Release, name: str, sha256: str, certificate: bytes) -> None:
+    try:
+        cms.check(artifacts().read(release.key(name)) or b"", sha256, certificate)
+    except (BadSignature, ValueError) as wrong:
+        raise OSError(f"{release.key(name)} came back with a bad signature: {wrong}") from None
 
 
 def _write(release: Release, name: str, data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 from collections.abc import Callable
 from datetime import datetime
@@ -10,10 +11,21 @@ from typing import Any
 from django.db import Error
 
 from builds.models import Release
-from builds.pipeline import documents
+from builds.pipeline import boot_files, documents
 from builds.points import point
 from builds.signer import subject
-from builds.signing import Keyring, Ledger, NoKey, Place, Refused, SigningKey, Spent, Stranger, Torn
+from builds.signing import (
+    CMS_SUFFIX,
+    Keyring,
+    Ledger,
+    NoKey,
+    Place,
+    Refused,
+    SigningKey,
+    Spent,
+    Stranger,
+    Torn,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +89,7 @@ class Service:
         self._ledger.note(place, digests, key.key.id)
         point("signer: number noted")
         logger.info("signs %s with %s", release, key.key.id)
-        return _signed_release(key, release, looked)
+        return _for_ipxe(key, release, _signed_release(key, release, looked))
 
     def _sign_again(self, pk: int, at: datetime, read: Read) -> Answer:
         key = self._keyring.signing_key(at)
@@ -87,7 +99,7 @@ class Service:
             raise Refused(f"there is no published release {pk}")
         looked = subject.published_papers(release, self._keyring, self._ledger, read)
         logger.info("signs %s again with %s", release, key.key.id)
-        return _signed_release(key, release, looked)
+        return _for_ipxe(key, release, _signed_release(key, release, looked))
 
     def _sign_moving(self, channel: str, at: datetime) -> Answer:
         key = self._keyring.signing_key(at)
@@ -97,6 +109,9 @@ class Service:
         heads = " ".join(f"{each.system}:{each.version}:{each.sequence}" for each in releases)
         answer = _signed(key, papers, lambda name: f"file:{name} channel:{channel} {heads}")
         answer["files"] |= {name: data.decode() for name, data in made.items()}
+        for release in releases:
+            scripts = boot_files.scripts(release, moving=True)
+            answer["files"] |= _verified(key, scripts, _digests(scripts))
         answer["digests"][documents.HEADS] = documents.heads_digest(releases)
         return answer
 
@@ -116,8 +131,28 @@ def _signed(key: SigningKey, papers: subject.Papers, comment: Callable[[str], st
         for suffix, signature in key.sign(data, comment(name)).items()
     }
     point("signer: signed")
-    digests = {name: documents.digest(data) for name, data in papers.items()}
-    return {"files": files, "key": key.key.id, "digests": digests}
+    return {"files": files, "key": key.key.id, "digests": _digests(papers)}
+
+
+def _for_ipxe(key: SigningKey, release: Release, answer: Answer) -> Answer:
+    """The same with the scripts that verify, and what iPXE verifies by."""
+    scripts = boot_files.scripts(release, moving=False)
+    answer["files"] |= _verified(key, scripts, boot_files.to_sign(release))
+    return answer
+
+
+def _verified(key: SigningKey, scripts: subject.Papers, digests: dict[str, str]) -> dict[str, str]:
+    """Scripts, and signatures of what has these digests; none where the key has no certificate."""
+    files = {name: data.decode() for name, data in scripts.items()}
+    for name, sha256 in digests.items():
+        signature = key.sign_digest(sha256)
+        if signature is not None:
+            files[f"{name}{CMS_SUFFIX}"] = base64.b64encode(signature).decode()
+    return files
+
+
+def _digests(papers: subject.Papers) -> dict[str, str]:
+    return {name: documents.digest(data) for name, data in papers.items()}
 
 
 def _comment(release: Release, name: str) -> str:

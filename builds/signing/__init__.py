@@ -1,6 +1,8 @@
 """Signatures: keys, what was signed, and the way to the signer; knows nothing of rows."""
 
+from builds.signing import cms
 from builds.signing.door import (
+    CMS_SUFFIX,
     SUFFIXES,
     NumberSpent,
     Refused,
@@ -17,11 +19,13 @@ from builds.signing.door import (
 from builds.signing.dsse import Envelope, opened, pem
 from builds.signing.dsse import verify as verify_envelope
 from builds.signing.keyring import Keyring, NoKey, SigningKey
-from builds.signing.keys import PAPERS, BadKeys, KeySet, ReleaseKey, read_signed
+from builds.signing.keys import BOOT_CA, PAPERS, BadKeys, KeySet, ReleaseKey, read_signed
 from builds.signing.ledger import Ledger, Place, Spent, Torn
 from builds.signing.sshsig import BadSignature, fingerprint, root_line, signer_line
 
 __all__ = [
+    "BOOT_CA",
+    "CMS_SUFFIX",
     "PAPERS",
     "SUFFIXES",
     "BadKeys",
@@ -42,6 +46,7 @@ __all__ = [
     "Spent",
     "Stranger",
     "Torn",
+    "cms",
     "fingerprint",
     "key_papers",
     "opened",

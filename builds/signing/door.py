@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from django.utils.module_loading import import_string
 from builds.signing import wire
 
 SUFFIXES = (".sig", ".minisig")
+CMS_SUFFIX = ".p7s"  # for iPXE; the only files that are no text
 # The signer says that it lives every few seconds while it hashes; one that hangs does not.
 SILENCE = 30.0  # seconds
 
@@ -111,8 +113,12 @@ def _way(backend: str, options: tuple[tuple[str, str], ...]) -> Signer:
 
 def _signed(question: dict[str, Any]) -> Signed:
     answer = _ask(question)
-    files = {name: text.encode() for name, text in answer["files"].items()}
+    files = {name: _bytes(name, text) for name, text in answer["files"].items()}
     return Signed(files, answer["key"], answer["digests"])
+
+
+def _bytes(name: str, text: str) -> bytes:
+    return base64.b64decode(text) if name.endswith(CMS_SUFFIX) else text.encode()
 
 
 def _ask(question: dict[str, Any]) -> dict[str, Any]:

@@ -8,13 +8,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from builds.choices import KeyStatus
-from builds.signing import dsse, minisig, sshsig
+from builds.signing import cms, dsse, minisig, sshsig
 from builds.signing.files import write_folder
 from builds.signing.keys import (
+    BOOT_CA,
     KEYS,
     KEYS_SIGNATURE,
     BadKeys,
@@ -50,11 +51,18 @@ class SigningKey:
         """The DSSE envelope of a statement."""
         return dsse.sign(statement, self.folder / "ssh", self.key.id)
 
+    def sign_digest(self, sha256: str) -> bytes | None:
+        """The signature for iPXE of what has this digest; None where the key has no certificate."""
+        if not (self.folder / "cms.pem").is_file():
+            return None
+        return cms.sign(sha256, self.folder)
+
 
 class Keyring:
-    """root, root.pub, release/<id>/ and published/<serial>/ in a folder of mode 0700.
+    """root, root.pub, release/<id>/, published/<serial>/ and boot-ca/ in a folder of mode 0700.
 
-    `root` is there in the embedded default only; it belongs on another machine.
+    `root` is there in the embedded default only; it belongs on another machine, and so does
+    `boot-ca/ca.key`, which is wanted only when a release key is made.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -62,6 +70,7 @@ class Keyring:
         self.ledger = folder / "signed.jsonl"
         self._root = folder / "root"
         self._published = folder / "published"
+        self._boot_ca = folder / "boot-ca"
 
     @property
     def is_there(self) -> bool:
@@ -106,7 +115,9 @@ class Keyring:
 
     def papers(self) -> dict[str, bytes]:
         """The public files by name. Raises NoKey."""
-        return self.read().papers(*self._newest())
+        found = self.read().papers(*self._newest())
+        certificate = self._boot_ca / "ca.pem"
+        return found | ({BOOT_CA: certificate.read_bytes()} if certificate.is_file() else {})
 
     def signing_key(self, at: datetime) -> SigningKey:
         """What signs now. Raises NoKey."""
@@ -194,6 +205,7 @@ class Keyring:
         sshsig.make_key(folder / "ssh", with_id)
         minisig.make_key(folder / "minisign")
         begin = begin.replace(microsecond=0)
+        self._certify(folder, until=begin + YEAR + OVERLAP)
         return ReleaseKey(
             id=with_id,
             status=status,
@@ -202,6 +214,19 @@ class Keyring:
             ssh=sshsig.public_key(folder / "ssh.pub"),
             minisign=minisig.public_key(folder / "minisign"),
         )
+
+    def _certify(self, folder: Path, *, until: datetime) -> None:
+        """Make what signs for iPXE; a key that is made while the CA's is away does not."""
+        now = datetime.now(UTC)
+        if not (self._boot_ca / "ca.pem").exists():
+            self._boot_ca.mkdir(mode=0o700, exist_ok=True)
+            cms.make_ca(self._boot_ca, at=now)
+        if (self._boot_ca / "ca.key").exists():
+            # From now on: the next key may have to sign before its time.
+            since = now - timedelta(days=1)
+            cms.make_key(
+                folder, self._boot_ca, f"NixOS images {folder.name}", since=since, until=until
+            )
 
     def _refuse_to_go_back(self, found: KeySet) -> None:
         if self._serials() and found.serial <= self._serials()[-1]:

@@ -17,7 +17,8 @@ FORMAT = 1
 LONGEST = timedelta(days=366)
 KEYS, KEYS_SIGNATURE = "keys.json", "keys.json.sig"
 ALLOWED_SIGNERS, MINISIGN, PEM = "allowed_signers", "minisign.pub", "release.pem"
-PAPERS = (ALLOWED_SIGNERS, MINISIGN, PEM, KEYS, KEYS_SIGNATURE)
+BOOT_CA = "boot-ca.pem"
+PAPERS = (ALLOWED_SIGNERS, MINISIGN, PEM, KEYS, KEYS_SIGNATURE, BOOT_CA)
 
 _ID = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9a-f]{8}")
 _DAY = timedelta(days=1)

@@ -6,6 +6,7 @@ import json
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -15,8 +16,10 @@ from builds.tests.boot.conftest import MakeRescue
 from builds.tests.boot.kexec import NAME, published, script
 from builds.tests.boot.rescue import Shop
 from builds.tests.models.rows import NOW
+from builds.tests.signing.test_tools import meaning
 
 WAYS = [("dash", "curl"), ("dash", "wget"), ("dash", "busybox wget")]
+FLIPS = 40
 ALL = [*WAYS, ("bash", "curl"), ("bash", "wget"), ("busybox", "busybox wget")]
 
 
@@ -267,3 +270,31 @@ def test_machine_without_a_clock_is_told_so_and_goes_on(
     assert "clock is behind" in done.stderr
     later = rescue()
     assert "clock is behind" not in later.pipe(script()).stderr
+
+
+def test_no_flipped_bit_of_file_paper_or_signature_is_run(
+    release: Release, rescue: MakeRescue, served: Shop, tmp_path: Path
+) -> None:
+    key, allowed = keys(tmp_path, "portal")
+    serve_signed(release, served, key)
+    system = rescue("dash", "curl", "ssh-keygen")
+    system.write("root/signers", allowed)
+    text, draw, flipped = script(), Random(4), 0
+    names = sorted(
+        name for name in served.files if name.endswith(NAME) or not name.endswith((".gz", "-linux"))
+    )
+    names.append(f"/{release.key('SHA256SUMS-x86_64-linux')}")
+    while flipped < FLIPS:
+        name = names[flipped % len(names)]
+        before = served.files[name]
+        data, bit = bytearray(before), draw.randrange(len(before) * 8)
+        data[bit // 8] ^= 1 << bit % 8
+        served.files[name] = bytes(data)
+        if not (name.endswith(".sig") and meaning(name, before) == meaning(name, bytes(data))):
+            done = system.pipe(text, *WORDS)
+            assert done.returncode in {5, 6}, f"{name}: {done.stderr}"
+            assert system.ran == []
+            flipped += 1
+        served.files[name] = before
+    assert system.pipe(text, *WORDS).returncode == 0
+    assert system.ran == ["1.0"]

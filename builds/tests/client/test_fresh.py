@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import LazySettings
@@ -74,7 +75,7 @@ def test_calm_portal_is_told_from_a_frozen_one(
     "lie", [{"version": "other"}, {"sequence": 8}, {"channel": "x"}, {"manifest_sha256": "0" * 64}]
 )
 def test_timestamp_of_another_release_is_refused(
-    client: Command, portal: Mirror, key: Path, trusting: tuple[str, ...], lie: dict[str, object]
+    client: Command, portal: Mirror, key: Path, trusting: tuple[str, ...], lie: dict[str, Any]
 ) -> None:
     portal.vouch(key, NOW, **lie)
     assert client(portal.url, *trusting, "--allow-expired").code == 4

@@ -85,11 +85,11 @@ class Releases(RolledBack):
     @rule(target=rows, system=SYSTEMS)
     def publish_another(self, system: str) -> Any:
         """The whole way at once, so that there is something to withdraw and to roll back."""
-        for pk, known in self.known.items():
+        for other, known in self.known.items():
             if known in self._drafts(system):
-                self.cancel(pk)
-        pk = self.begin_a_draft(system)
-        mine = self.hold(pk)
+                self.cancel(other)
+        pk: Any = self.begin_a_draft(system)
+        mine: Any = self.hold(pk)
         self.number(mine)
         self.publish(mine)
         return pk
