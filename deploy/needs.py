@@ -158,6 +158,10 @@ TEST = (
     _test("mandoc", "mandoc"),
     _test("zsh", "zsh"),
     _test("fish", "fish"),
+    _test("nginx", "nginx-light", "/usr/sbin/nginx"),
+    _test("ip", "iproute2"),
+    _test("systemd-analyze", "systemd"),
+    _test("docker-compose", "docker-compose"),
     _test("PostgreSQL", "postgresql", "/usr/lib/postgresql/*/bin/postgres"),
 )
 

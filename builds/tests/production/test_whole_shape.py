@@ -31,7 +31,7 @@ def record(server: Front, path: str) -> Any:
 
 
 def builds(server: Front) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = record(server, "builds/")["items"]
+    found: list[dict[str, Any]] = record(server, "builds/")["builds"]
     return found
 
 
@@ -84,10 +84,12 @@ def verify(server: Front, folder: Path, system: str, latest: dict[str, Any]) -> 
     place = f"/releases/download/demo/{latest['version']}"
     sums = ask(server.url, f"{place}/SHA256SUMS-{system}").body
     (folder / "sig").write_bytes(ask(server.url, f"{place}/SHA256SUMS-{system}.sig").body)
-    (folder / "signers").write_bytes(ask(server.url, "/keys/allowed_signers").body)
+    signers = ask(server.url, "/keys/allowed_signers").body
+    (folder / "signers").write_bytes(signers)
+    who = signers.decode().split()[0]
     verified = subprocess.run(
         [
-            *("ssh-keygen", "-Y", "verify", "-f", folder / "signers", "-I", "nixos-images"),
+            *("ssh-keygen", "-Y", "verify", "-f", folder / "signers", "-I", who),
             *("-n", "nixos-images", "-s", folder / "sig"),
         ],
         input=sums,
