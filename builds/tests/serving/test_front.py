@@ -14,7 +14,9 @@ from django.utils import timezone
 
 from builds import pipeline
 from builds.models import Artifact, Damage
-from builds.pipeline import documents, publish, reconcile
+from builds.pipeline import documents
+from builds.pipeline.publish import is_told
+from builds.pipeline.reconcile import finish_moving
 from builds.storage import artifacts
 from builds.tests import front
 from builds.tests.downloads.conftest import SYSTEM, Weeks
@@ -114,7 +116,7 @@ def test_withdrawn_damaged_and_unknown_files_are_the_portals_to_answer(served: S
     pipeline.withdraw(weeks.first, "It eats disks.", by=None, at=timezone.now())
     release = weeks.second
     Damage.objects.note(release, TARBALL, "It is missing.", at=timezone.now())
-    reconcile.finish_moving()
+    finish_moving()
 
     withdrawn = ask(front.url, f"{ROOT}/1.0/{INITRD}")
     assert withdrawn.status == 410
@@ -145,14 +147,14 @@ def test_links_that_a_killed_worker_did_not_write_are_written_by_reconcile(
     artifacts().show(folder, {})
     assert ask(front.url, f"{ROOT}/2.0/{INITRD}").status == 200, "the portal sends nginx to it"
     assert sent_by_itself(front) == 0
-    assert not publish.is_told(weeks.channel.name)
+    assert not is_told(weeks.channel.name)
 
-    reconcile.finish_moving()
+    finish_moving()
 
     ask(front.url, f"{ROOT}/2.0/{INITRD}")
     assert sent_by_itself(front) == 1
     settings.X_ACCEL_REDIRECT = False
-    reconcile.finish_moving()
+    finish_moving()
     assert artifacts().shows(folder, {}), "without a front server nothing is left to one"
 
 
