@@ -16,6 +16,7 @@ from builds.storage.keys import (
     release_key,
     staging_key,
 )
+from builds.storage.self_test import Unfit, try_out
 
 __all__ = [
     "INCOMING",
@@ -26,6 +27,7 @@ __all__ = [
     "FolderStorage",
     "Stored",
     "StoredFile",
+    "Unfit",
     "arrival_key",
     "artifacts",
     "channel_key",
@@ -36,4 +38,5 @@ __all__ = [
     "public_key",
     "release_key",
     "staging_key",
+    "try_out",
 ]

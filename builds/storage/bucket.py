@@ -78,7 +78,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
         stored = Stored(size=len(data), sha256=hashlib.sha256(data).hexdigest())
         declared = {"Metadata": {"sha256": stored.sha256}, **self._declared(data), **ONCE}
         try:
-            self._client.put_object(**self._object(key), Body=data, **declared)
+            self.client.put_object(**self._object(key), Body=data, **declared)
         except ClientError as error:
             self._accept_if_same(key, stored, error)
         except BotoCoreError as error:
@@ -112,7 +112,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
         """Copy within the bucket. Raises FileNotFoundError where there is no source."""
         place: CopySourceTypeDef = {"Bucket": self.bucket_name, "Key": source}
         try:
-            with Upload(self._client, self._object(key)) as upload:
+            with Upload(self.client, self._object(key)) as upload:
                 for start in range(0, size, COPIED_AT_ONCE):
                     upload.copy(place, start, min(size, start + COPIED_AT_ONCE))
                 upload.complete(**condition)
@@ -125,7 +125,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
     def replace(self, key: str, data: bytes) -> None:
         """See ArtifactStorage."""
         with _asking(key):
-            self._client.put_object(**self._object(key), Body=data, **self._declared(data))
+            self.client.put_object(**self._object(key), Body=data, **self._declared(data))
         point("storage: new text of a moving file written")
 
     def exists(self, name: str) -> bool:
@@ -136,7 +136,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
         """The bytes that lie under a key, None where nothing does."""
         try:
             with _asking(key):
-                head = self._client.head_object(Bucket=self.bucket_name, Key=key)
+                head = self.client.head_object(Bucket=self.bucket_name, Key=key)
         except FileNotFoundError:
             return None
         return head["ContentLength"]
@@ -144,7 +144,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
     def delete(self, name: str) -> None:
         """See ArtifactStorage."""
         with _asking(name):
-            self._client.delete_object(Bucket=self.bucket_name, Key=name)
+            self.client.delete_object(Bucket=self.bucket_name, Key=name)
 
     def open_range(self, key: str, start: int, length: int) -> BinaryIO:
         """See ArtifactStorage."""
@@ -167,7 +167,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
     def walk(self, folder: str) -> Iterator[StoredFile]:
         """See ArtifactStorage."""
         prefix = f"{folder}/" if folder else ""
-        pages = self._client.get_paginator("list_objects_v2")
+        pages = self.client.get_paginator("list_objects_v2")
         with _asking(folder):
             for page in pages.paginate(Bucket=self.bucket_name, Prefix=prefix):
                 for found in page.get("Contents", []):
@@ -185,7 +185,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
         if not only_list:
             for left in dropped:
                 self.delete(left.partition(",")[0])
-        pages = self._client.get_paginator("list_multipart_uploads")
+        pages = self.client.get_paginator("list_multipart_uploads")
         with _asking("its unfinished uploads"):
             for page in pages.paginate(Bucket=self.bucket_name):
                 for upload in page.get("Uploads", []):
@@ -193,7 +193,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
                         continue
                     key, number = upload["Key"], upload["UploadId"]
                     if not only_list:
-                        self._client.abort_multipart_upload(
+                        self.client.abort_multipart_upload(
                             Bucket=self.bucket_name, Key=key, UploadId=number
                         )
                     dropped.append(f"unfinished upload of {key}")
@@ -213,7 +213,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
 
     def signed_url(self, key: str) -> str:
         """See ArtifactStorage."""
-        return self._client.generate_presigned_url(
+        return self.client.generate_presigned_url(
             "get_object", Params={"Bucket": self.bucket_name, "Key": key}, ExpiresIn=SIGNED_FOR
         )
 
@@ -221,7 +221,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
         digest = hashlib.sha256()
         size = 0
         try:
-            with Upload(self._client, self._object(key) | self._algorithm) as upload:
+            with Upload(self.client, self._object(key) | self._algorithm) as upload:
                 for block in blocks(source, PART_SIZE):
                     tick()
                     digest.update(block)
@@ -244,7 +244,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
 
     def _get(self, key: str, **how: Any) -> BinaryIO:
         with _asking(key):
-            answer = self._client.get_object(Bucket=self.bucket_name, Key=key, **how)
+            answer = self.client.get_object(Bucket=self.bucket_name, Key=key, **how)
         return cast("BinaryIO", answer["Body"])
 
     def _accept_if_same(self, key: str, stored: Stored, error: ClientError) -> None:
@@ -264,7 +264,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
         }
 
     @property
-    def _client(self) -> S3Client:
+    def client(self) -> S3Client:
         """This process's own client: a fork would share its parent's open connections, and each
         would read the answers to the other's questions."""
         if self._process != os.getpid():
