@@ -49,6 +49,15 @@ class Production(Fleet):
     ) -> None:
         super().__init__(folder, database_url, **chosen)
         self.machines = machines
+        self._short_work: list[subprocess.Popen[str]] = []
+
+    def start_short_work(self) -> None:
+        """The scheduler, and the worker that plans and publishes."""
+        self._short_work = [self.default(), self.beat()]
+
+    def stop_short_work(self) -> None:
+        for process in self._short_work:
+            self.kill(process)
 
     def worker_on(self, machine: Machine, *words: str, **chosen: str) -> subprocess.Popen[str]:
         """A worker on a machine, which has nothing of the portal's but the code."""
@@ -107,8 +116,7 @@ def running(folder: Path) -> Iterator[tuple[Production, Front]]:
         portal.manage("migrate", "-v0")
         portal.manage("collectstatic", "-v0", "--noinput")
         portal.manage("loadcatalog", str(folder / "catalogue.toml"))
-        portal.default()
-        portal.beat()
+        portal.start_short_work()
         web = f"127.0.0.1:{free_port()}"
         config = str(settings.BASE_DIR / "deploy" / "gunicorn_settings.py")
         portal.start(

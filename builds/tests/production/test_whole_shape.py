@@ -59,6 +59,8 @@ def test_killed_worker_and_all_servers_apart_still_make_a_release_that_verifies(
         for system, found in latest.items():
             verify(server, tmp_path, system, found)
         withdraw(portal, server, latest["x86_64-linux"])
+        lose_the_database(portal, tmp_path)
+        look_again(server, latest)
         assert server.errors == ""
 
 
@@ -118,3 +120,39 @@ def withdraw(portal: Production, server: Front, latest: dict[str, Any]) -> None:
     assert ask(server.url, "/releases/download/demo/bzImage-x86_64-linux").status == 404
     other = f"/releases/download/demo/{version}/initrd-aarch64-linux"
     assert ask(server.url, other).status == 200, "the other system has nothing to do with it"
+
+
+def lose_the_database(portal: Production, folder: Path) -> None:
+    """What docs/operations.md says: the backup can be read, and the storage alone is enough."""
+    url = portal.settings["DATABASE_URL"]
+    dump = folder / "portal.dump"
+    subprocess.run(["pg_dump", "--format=custom", "--file", dump, url], check=True)
+    portal.stop_short_work()
+    drop = "DROP SCHEMA public CASCADE; CREATE SCHEMA public"
+    subprocess.run(["psql", "--quiet", "--command", drop, url], check=True, capture_output=True)
+    other = url.replace("/postgres", "/copy")
+    subprocess.run(["createdb", "--maintenance-db", url, "copy"], check=True)
+    subprocess.run(["pg_restore", "--exit-on-error", "--dbname", other, dump], check=True)
+    assert count(other) == "2"
+    portal.manage("migrate", "-v0")
+    portal.manage("restore")
+    assert count(url) == "2"
+
+
+def count(url: str) -> str:
+    asked = ["psql", "--tuples-only", "--no-align", "--command"]
+    query = "SELECT count(*) FROM builds_release"
+    return subprocess.run(
+        [*asked, query, url], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def look_again(server: Front, latest: dict[str, Any]) -> None:
+    """What was there before is there again, and what was taken back stays back."""
+    place = f"/releases/download/demo/{latest['x86_64-linux']['version']}"
+    assert ask(server.url, f"{place}/bzImage-x86_64-linux").status == 410
+    for file in latest["aarch64-linux"]["artifacts"]:
+        answer = ask(server.url, f"/releases/download/demo/{file['name']}")
+        assert answer.status == 200
+        if not file["name"].endswith(".ipxe"):
+            assert hashlib.sha256(answer.body).hexdigest() == file["sha256"]
