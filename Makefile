@@ -1,6 +1,6 @@
 # The two commands of a newcomer, `make run` and `make test`, and what goes with them. deploy/ does the work.
 
-.PHONY: help run test lint lock audit messages screenshots lighthouse crash fuzz bench images-check boot-matrix
+.PHONY: help run test lint lock audit messages screenshots lighthouse crash fuzz bench images-check deploy-check boot-matrix
 
 help:
 	@echo 'make run    the portal at http://127.0.0.1:8000 (PORT, BIND, DATA_DIR and SKIP_SYSTEM=1 change how)'
@@ -9,6 +9,7 @@ help:
 	@echo 'make fuzz   a million mutated inputs for each parser (ARGS="log --runs 10000 --seed 1")'
 	@echo 'make bench  measures for ten minutes, and keeps the table in docs/performance.md (ARGS="log --quick")'
 	@echo 'make images-check NIXPKGS=folder   evaluates every NixOS image on both systems'
+	@echo 'make deploy-check NIXPKGS=folder   evaluates a machine with the NixOS module of deploy/nixos'
 	@echo 'make boot-matrix  boots the mini image in every way, and writes docs/boot-matrix.md'
 	@echo 'make screenshots   a picture of every page, light and dark, wide and narrow, in docs/screenshots/'
 	@echo 'make lighthouse    what Lighthouse says of the first page and of a release'
@@ -19,6 +20,9 @@ help:
 
 images-check:
 	@images/check '$(NIXPKGS)'
+
+deploy-check:
+	@deploy/nixos/check '$(NIXPKGS)'
 
 boot-matrix:
 	@ARGS='builds/tests/boots/test_matrix.py --boot-matrix docs/boot-matrix.md' deploy/python.sh -m deploy test

@@ -25,7 +25,7 @@ __all__ = ["BUCKET", "free_port"]
 
 BUCKET = "artifacts"
 # Folders whose tests share something that takes long to make, and take long: they begin.
-TOGETHER = ("whole_way", "boots", "crash", "fleet", "databases")
+TOGETHER = ("whole_way", "production", "boots", "crash", "fleet", "databases")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -60,6 +60,11 @@ class Role(models.TextChoices):
     BUNDLE = "bundle", _("Kexec bundle")
     ISO = "iso", _("ISO")
 
+    @classmethod
+    def loaded_by_firmware(cls) -> frozenset[Role]:
+        """What iPXE and firmware load: many of them know neither HTTPS nor query strings."""
+        return frozenset({cls.KERNEL, cls.INITRD, cls.IPXE})
+
 
 class Console(models.TextChoices):
     """Where a machine shows its boot and has a shell, in the words of the kernel's console=."""

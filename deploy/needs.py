@@ -160,6 +160,11 @@ TEST = (
     _test("diffoscope", "diffoscope-minimal"),
     _test("zsh", "zsh"),
     _test("fish", "fish"),
+    _test("nginx", "nginx-light", "/usr/sbin/nginx"),
+    _test("ip", "iproute2"),
+    _test("envsubst", "gettext-base"),
+    _test("systemd-analyze", "systemd"),
+    _test("docker-compose", "docker-compose"),
     _test("PostgreSQL", "postgresql", "/usr/lib/postgresql/*/bin/postgres"),
 )
 

@@ -273,6 +273,14 @@ class Environment:
             raise BadSetting(name, f"wants http://host or https://host/path, not {given!r}")
         return given
 
+    def download_redirect(self, *, in_bucket: bool) -> str:
+        """DOWNLOAD_REDIRECT: "signed", or where the storage's tree is public; "" for none."""
+        if self.text("DOWNLOAD_REDIRECT") != "signed":
+            return self.url("DOWNLOAD_REDIRECT")
+        if not in_bucket:
+            raise BadSetting("DOWNLOAD_REDIRECT", "signed wants AWS_STORAGE_BUCKET_NAME")
+        return "signed"
+
     def words(self, name: str, known: tuple[str, ...] = ()) -> list[str]:
         """Words separated by commas, each of those that are known, if any are."""
         words = [word.strip() for word in self.text(name).split(",") if word.strip()]

@@ -228,6 +228,14 @@ AWS_S3_SECRET_ACCESS_KEY = (
 AWS_QUERYSTRING_AUTH = False  # signed URLs die in an hour; copied commands must live for years
 AWS_S3_FILE_OVERWRITE = False
 
+# Servers that know no x-amz-checksum-sha256 want it off; the self-test at the start says so.
+S3_CHECKSUMS = env.boolean("S3_CHECKSUMS", default=True)
+
+# Who sends the bytes: the front server, told by X-Accel-Redirect (deploy/nginx), and for all but
+# what firmware and iPXE load, the storage itself, by a redirect to a signed or a public URL.
+X_ACCEL_REDIRECT = env.boolean("X_ACCEL_REDIRECT", default=False)
+DOWNLOAD_REDIRECT = env.download_redirect(in_bucket=bool(AWS_STORAGE_BUCKET_NAME))
+
 _folder = {"BACKEND": "builds.storage.FolderStorage", "OPTIONS": {"location": DATA_DIR / "storage"}}
 _bucket = {"BACKEND": "builds.storage.BucketStorage"}
 STORAGES = {

@@ -8,11 +8,13 @@ import logging
 import threading
 from typing import Any
 
+from django.conf import settings
 from django.db import DatabaseError
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
 from django.utils import timezone
 
 from builds import tally
+from builds.choices import Role
 from builds.downloads.ranges import NotSatisfiable, Span, is_unchanged, requested_span
 from builds.models import Artifact
 from builds.storage import artifacts, content_type
@@ -54,9 +56,11 @@ def plain(text: str, status: int, **headers: str) -> HttpResponse:
 
 
 def file_response(request: HttpRequest, artifact: Artifact, *, caching: str) -> HttpResponseBase:
-    """An artifact, or the range of it that was asked for."""
+    """An artifact, or the range of it that was asked for, or where the storage hands it out."""
     etag = f'"{artifact.sha256}"'
     answer = _without_body(request, etag, artifact.size)
+    if answer is None and request.method == "GET" and (elsewhere := _elsewhere(artifact)):
+        return elsewhere
     if answer is None:
         answer = _with_body(request, artifact, etag)
     _describe(answer, artifact.name, artifact.sha256, etag, caching)
@@ -99,11 +103,44 @@ def _with_body(request: HttpRequest, artifact: Artifact, etag: str) -> HttpRespo
     answer: HttpResponseBase
     if request.method == "HEAD":
         answer = HttpResponse()
-    else:
-        part = span or Span(0, artifact.size)
-        answer = PartResponse(artifact, part)
-        _count(artifact, part)
+        _set_span(answer, span, artifact.size)
+        return answer
+    part = span or Span(0, artifact.size)
+    _count(artifact, part)
+    if settings.X_ACCEL_REDIRECT:
+        return _from_front_server(artifact, span)
+    answer = PartResponse(artifact, part)
     _set_span(answer, span, artifact.size)
+    return answer
+
+
+def _from_front_server(artifact: Artifact, span: Span | None) -> HttpResponse:
+    """Let the front server send the bytes; nothing waits here for a slow reader.
+
+    It gets the range that was found to be right: a bucket knows no digest to compare If-Range to.
+    """
+    answer = HttpResponse()
+    answer["X-Accel-Redirect"] = artifacts().front_path(artifact.key)
+    if span is not None:
+        answer["X-Storage-Range"] = f"bytes={span.start}-{span.start + span.length - 1}"
+    _note_read(artifact)
+    return answer
+
+
+def _elsewhere(artifact: Artifact) -> HttpResponse | None:
+    """The way to a file that the storage itself hands out; None where the portal answers.
+
+    Never for what firmware and iPXE load. It is asked for anew each time: a withdrawal ends it.
+    """
+    if not settings.DOWNLOAD_REDIRECT or artifact.role in Role.loaded_by_firmware():
+        return None
+    if settings.DOWNLOAD_REDIRECT == "signed":
+        url = artifacts().signed_url(artifact.key)
+    else:
+        url = f"{settings.DOWNLOAD_REDIRECT}/{artifact.key}"
+    answer = plain(f"It is at {url}", 302, Location=str(url))
+    _count(artifact, Span(0, artifact.size))
+    _note_read(artifact)
     return answer
 
 

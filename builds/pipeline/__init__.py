@@ -65,6 +65,7 @@ from builds.pipeline.regression import (
     regression,
     source_url,
 )
+from builds.pipeline.relocate import relocate
 from builds.pipeline.restore import restore
 from builds.pipeline.retention import lost_releases, orphans
 from builds.pipeline.run import run
@@ -148,6 +149,7 @@ __all__ = [
     "refusal_to_stop_keeping",
     "refusal_to_withdraw",
     "regression",
+    "relocate",
     "restore",
     "retry",
     "retry_variant",

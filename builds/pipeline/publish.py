@@ -12,6 +12,7 @@ from django.utils import timezone
 from builds.choices import Act, CheckName, Role, Variant
 from builds.models import PORTAL, Actor, Artifact, AuditEntry, Build, Check, LeaseLost, Release
 from builds.pipeline import documents
+from builds.pipeline.shown import is_shown, show
 from builds.pipeline.signatures import are_sums_signed, sign_papers, sign_sums
 from builds.pipeline.store import settle
 from builds.points import point
@@ -158,10 +159,13 @@ def write_papers(release: Release) -> None:
 def write_moving(channel: str) -> None:
     """Rewrite the files of a channel that move, from its heads, and remove those without one.
 
+    First of all a front server is let see what is published now: a withdrawal is at once.
+
     Looks again afterwards: another head may have moved while this was writing. Where the signer
     is away the sums go without signatures, and `reconcile` does the rest.
     """
     for _ in range(LOOKS):
+        show(channel)
         is_signed = sign_sums(channel, at=timezone.now())
         files = documents.moving_files(channel)
         for name in documents.moving_names():
@@ -179,9 +183,13 @@ def write_moving(channel: str) -> None:
 def is_told(channel: str) -> bool:
     """Whether the files that move say what the heads say, and nothing more."""
     files = documents.moving_files(channel)
-    return are_sums_signed(channel, at=timezone.now()) and all(
-        artifacts().read(channel_key(channel, name)) == files.get(name)
-        for name in documents.moving_names()
+    return (
+        are_sums_signed(channel, at=timezone.now())
+        and is_shown(channel)
+        and all(
+            artifacts().read(channel_key(channel, name)) == files.get(name)
+            for name in documents.moving_names()
+        )
     )
 
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from builds.models import Damage, Release
 from builds.pipeline import documents
+from builds.pipeline.shown import show
 from builds.pipeline.signatures import known_keys, what_is_wrong
 from builds.signing import KeySet
 from builds.storage import artifacts
@@ -168,6 +169,7 @@ def _scrub_file(
     if what:
         _alarm(release, file.name, what, scrubbed, at)
     elif Damage.objects.note_right(release, file.name, at=at):
+        show(release.channel.name)
         logger.warning("scrub: %s has its own bytes again", key)
     return True
 
@@ -198,5 +200,6 @@ def _alarm(release: Release, name: str, what: str, scrubbed: Scrubbed, at: datet
     if not Release.objects.published().filter(pk=release.pk).exists():
         return  # expired or withdrawn while it was read
     damage, _ = Damage.objects.note(release, name, what, at=at)
+    show(release.channel.name)
     scrubbed.damaged.append(damage)
     logger.error("scrub: ALARM: %s: %s It is not given out any more.", release.key(name), what)

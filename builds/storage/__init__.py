@@ -11,10 +11,12 @@ from builds.storage.keys import (
     content_type,
     is_arrival,
     is_file_name,
+    is_kept,
     public_key,
     release_key,
     staging_key,
 )
+from builds.storage.self_test import Unfit, try_out
 
 __all__ = [
     "INCOMING",
@@ -25,13 +27,16 @@ __all__ = [
     "FolderStorage",
     "Stored",
     "StoredFile",
+    "Unfit",
     "arrival_key",
     "artifacts",
     "channel_key",
     "content_type",
     "is_arrival",
     "is_file_name",
+    "is_kept",
     "public_key",
     "release_key",
     "staging_key",
+    "try_out",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -107,6 +107,18 @@ class ArtifactStorage(Protocol):
 
         Parts of arriving files are none of that. With `only_list` it stays.
         """
+
+    def show(self, folder: str, files: Mapping[str, str]) -> None:
+        """Let a front server hand out just these files of a folder by itself: digests by key."""
+
+    def shows(self, folder: str, files: Mapping[str, str]) -> bool:
+        """Whether it does that already; true where no front server can see the files."""
+
+    def front_path(self, key: str) -> str:
+        """Where a front server finds the file that an answer leads it to by X-Accel-Redirect."""
+
+    def signed_url(self, key: str) -> str | None:
+        """A URL by which anybody may read the file for an hour; None where there can't be one."""
 
 
 def artifacts() -> ArtifactStorage:

@@ -11,8 +11,11 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from urllib.parse import urlsplit
 
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
 from storages.backends.s3 import S3Storage
 from urllib3.exceptions import HTTPError
 
@@ -27,7 +30,7 @@ from builds.storage.base import (
     nothing,
 )
 from builds.storage.keys import INCOMING, content_type, is_arrival
-from builds.storage.parts import Upload
+from builds.storage.parts import Upload, declaration
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -36,6 +39,13 @@ if TYPE_CHECKING:
 PART_SIZE = 16 * 1024 * 1024
 IN_ONE_REQUEST = PART_SIZE  # up to this size; larger files go in parts
 COPIED_AT_ONCE = 512 * 1024 * 1024  # in seconds, and far below the 5 GiB that S3 allows
+PATIENT = Config(
+    retries={"mode": "standard", "total_max_attempts": 5},
+    connect_timeout=10,
+    read_timeout=60,  # seconds without a byte
+    signature_version="s3v4",
+)
+SIGNED_FOR = 3600  # seconds in which a download has to begin
 ONCE = {"IfNoneMatch": "*"}
 TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
 MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
@@ -45,6 +55,11 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
     """A bucket. The digest is kept as metadata: a multipart upload's own one is composite."""
 
     _process = 0
+
+    def __init__(self, **options: Any) -> None:
+        """See django-storages; tries again after pauses that grow, each of a random length."""
+        super().__init__(**options)
+        self.client_config = self.client_config.merge(PATIENT)
 
     def put_once(self, key: str, source: Path, *, tick: Tick = nothing) -> Stored:
         """See ArtifactStorage."""
@@ -61,13 +76,9 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
     def write_once(self, key: str, data: bytes) -> Stored:
         """See ArtifactStorage."""
         stored = Stored(size=len(data), sha256=hashlib.sha256(data).hexdigest())
+        declared = {"Metadata": {"sha256": stored.sha256}, **self._declared(data), **ONCE}
         try:
-            self._client.put_object(
-                **self._object(key),
-                Body=data,
-                IfNoneMatch="*",
-                Metadata={"sha256": stored.sha256},
-            )
+            self.client.put_object(**self._object(key), Body=data, **declared)
         except ClientError as error:
             self._accept_if_same(key, stored, error)
         except BotoCoreError as error:
@@ -101,7 +112,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
         """Copy within the bucket. Raises FileNotFoundError where there is no source."""
         place: CopySourceTypeDef = {"Bucket": self.bucket_name, "Key": source}
         try:
-            with Upload(self._client, self._object(key)) as upload:
+            with Upload(self.client, self._object(key)) as upload:
                 for start in range(0, size, COPIED_AT_ONCE):
                     upload.copy(place, start, min(size, start + COPIED_AT_ONCE))
                 upload.complete(**condition)
@@ -114,7 +125,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
     def replace(self, key: str, data: bytes) -> None:
         """See ArtifactStorage."""
         with _asking(key):
-            self._client.put_object(**self._object(key), Body=data)
+            self.client.put_object(**self._object(key), Body=data, **self._declared(data))
         point("storage: new text of a moving file written")
 
     def exists(self, name: str) -> bool:
@@ -125,7 +136,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
         """The bytes that lie under a key, None where nothing does."""
         try:
             with _asking(key):
-                head = self._client.head_object(Bucket=self.bucket_name, Key=key)
+                head = self.client.head_object(Bucket=self.bucket_name, Key=key)
         except FileNotFoundError:
             return None
         return head["ContentLength"]
@@ -133,7 +144,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
     def delete(self, name: str) -> None:
         """See ArtifactStorage."""
         with _asking(name):
-            self._client.delete_object(Bucket=self.bucket_name, Key=name)
+            self.client.delete_object(Bucket=self.bucket_name, Key=name)
 
     def open_range(self, key: str, start: int, length: int) -> BinaryIO:
         """See ArtifactStorage."""
@@ -159,7 +170,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
     def walk(self, folder: str) -> Iterator[StoredFile]:
         """See ArtifactStorage."""
         prefix = f"{folder}/" if folder else ""
-        pages = self._client.get_paginator("list_objects_v2")
+        pages = self.client.get_paginator("list_objects_v2")
         with _asking(folder):
             for page in pages.paginate(Bucket=self.bucket_name, Prefix=prefix):
                 for found in page.get("Contents", []):
@@ -177,7 +188,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
         if not only_list:
             for left in dropped:
                 self.delete(left.partition(",")[0])
-        pages = self._client.get_paginator("list_multipart_uploads")
+        pages = self.client.get_paginator("list_multipart_uploads")
         with _asking("its unfinished uploads"):
             for page in pages.paginate(Bucket=self.bucket_name):
                 for upload in page.get("Uploads", []):
@@ -185,17 +196,35 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
                         continue
                     key, number = upload["Key"], upload["UploadId"]
                     if not only_list:
-                        self._client.abort_multipart_upload(
+                        self.client.abort_multipart_upload(
                             Bucket=self.bucket_name, Key=key, UploadId=number
                         )
                     dropped.append(f"unfinished upload of {key}")
         return dropped
 
+    def show(self, folder: str, files: Mapping[str, str]) -> None:
+        """See ArtifactStorage. A front server asks the portal for each file of a bucket."""
+
+    def shows(self, folder: str, files: Mapping[str, str]) -> bool:
+        """See ArtifactStorage."""
+        return True
+
+    def front_path(self, key: str) -> str:
+        """See ArtifactStorage; deploy/nginx has a location of that name, which asks the bucket."""
+        url = urlsplit(self.signed_url(key))
+        return f"/_bucket{url.path}?{url.query}"
+
+    def signed_url(self, key: str) -> str:
+        """See ArtifactStorage."""
+        return self.client.generate_presigned_url(
+            "get_object", Params={"Bucket": self.bucket_name, "Key": key}, ExpiresIn=SIGNED_FOR
+        )
+
     def _put_in_parts(self, key: str, source: BinaryIO, tick: Tick) -> Stored:
         digest = hashlib.sha256()
         size = 0
         try:
-            with Upload(self._client, self._object(key)) as upload:
+            with Upload(self.client, self._object(key) | self._algorithm) as upload:
                 for block in blocks(source, PART_SIZE):
                     tick()
                     digest.update(block)
@@ -209,9 +238,16 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
         point("storage: named")
         return Stored(size=size, sha256=digest.hexdigest())
 
+    @property
+    def _algorithm(self) -> dict[str, str]:
+        return {"ChecksumAlgorithm": "SHA256"} if settings.S3_CHECKSUMS else {}
+
+    def _declared(self, data: bytes) -> dict[str, Any]:
+        return {"ChecksumSHA256": declaration(data)} if settings.S3_CHECKSUMS else {}
+
     def _get(self, key: str, **how: Any) -> BinaryIO:
         with _asking(key):
-            answer = self._client.get_object(Bucket=self.bucket_name, Key=key, **how)
+            answer = self.client.get_object(Bucket=self.bucket_name, Key=key, **how)
         return cast("BinaryIO", answer["Body"])
 
     def _accept_if_same(self, key: str, stored: Stored, error: ClientError) -> None:
@@ -231,7 +267,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
         }
 
     @property
-    def _client(self) -> S3Client:
+    def client(self) -> S3Client:
         """This process's own client: a fork would share its parent's open connections, and each
         would read the answers to the other's questions."""
         if self._process != os.getpid():

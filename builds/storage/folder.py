@@ -7,7 +7,7 @@ import io
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,8 @@ from builds.storage.base import (
     digest_of,
     nothing,
 )
-from builds.storage.keys import INCOMING, is_arrival
+from builds.storage.front import FrontTree
+from builds.storage.keys import INCOMING, PUBLIC, is_arrival
 
 
 class FileRange(SlicedFile):  # type: ignore[misc]  # WhiteNoise has no types
@@ -114,8 +115,9 @@ class FolderStorage(FileSystemStorage):
     def walk(self, folder: str) -> Iterator[StoredFile]:
         """See ArtifactStorage."""
         root = self._path("")
+        unseen = {root / INCOMING, root / PUBLIC}
         for place, folders, names in os.walk(self._path(folder)):
-            folders[:] = sorted(name for name in folders if Path(place, name) != root / INCOMING)
+            folders[:] = sorted(name for name in folders if Path(place, name) not in unseen)
             for name in sorted(names):
                 path = Path(place, name)
                 with suppress(FileNotFoundError):  # deleted meanwhile
@@ -133,6 +135,26 @@ class FolderStorage(FileSystemStorage):
                     path.unlink()
                 dropped.append(f"{left.key}, {left.size} bytes")
         return dropped
+
+    def show(self, folder: str, files: Mapping[str, str]) -> None:
+        """See ArtifactStorage."""
+        self._front.show(folder, files)
+
+    def shows(self, folder: str, files: Mapping[str, str]) -> bool:
+        """See ArtifactStorage."""
+        return self._front.shows(folder, files)
+
+    def front_path(self, key: str) -> str:
+        """See ArtifactStorage; deploy/nginx has a location of that name."""
+        return f"/_storage/{key}"
+
+    def signed_url(self, key: str) -> str | None:
+        """See ArtifactStorage."""
+        return None
+
+    @property
+    def _front(self) -> FrontTree:
+        return FrontTree(self._path(PUBLIC), self._path(""))
 
     def _write_once(self, key: str, source: BinaryIO, tick: Tick = nothing) -> Stored:
         target = self._path(key)

@@ -9,6 +9,9 @@ KEYS = "keys"
 # Beside the releases: what is written here is seen by nobody until it is settled.
 INCOMING = ".incoming"
 ARRIVAL = "arrival-"
+# Links to what a front server may hand out by itself; see builds.storage.front.
+PUBLIC = ".public"
+_STAGED = re.compile(rf"{re.escape(INCOMING)}/\d+-")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,119}")
 
 # What browsers and S3 are told. Never an encoding: a client that unpacks a .tar.gz on the way
@@ -63,6 +66,11 @@ def arrival_key(file: int, start: int, tag: str) -> str:
 def is_arrival(key: str) -> bool:
     """Whether a key is one of an arriving file's; rows say how long those stay."""
     return key.startswith(f"{INCOMING}/{ARRIVAL}")
+
+
+def is_kept(key: str) -> bool:
+    """Whether what lies under a key is anybody's: all but what a folder is being written by."""
+    return not key.startswith(f"{INCOMING}/") or is_arrival(key) or _STAGED.match(key) is not None
 
 
 def content_type(name: str) -> str:

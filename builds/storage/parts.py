@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -15,14 +17,22 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef
 
 
+def declaration(data: bytes) -> str:
+    """The SHA-256 of what is sent, as S3 wants it declared; the server compares."""
+    return base64.b64encode(hashlib.sha256(data).digest()).decode()
+
+
 class Upload:
     """One upload; leaving the block by an error gives it up.
+
+    With ChecksumAlgorithm="SHA256" the digest of each part is declared.
 
     Every call raises botocore's own errors.
     """
 
     def __init__(self, client: S3Client, what: dict[str, Any]) -> None:
         self._client = client
+        self._declares = what.get("ChecksumAlgorithm") == "SHA256"
         self._name = {"Bucket": what["Bucket"], "Key": what["Key"]}
         self._name["UploadId"] = client.create_multipart_upload(**cast("Any", what))["UploadId"]
         self._parts: list[CompletedPartTypeDef] = []
@@ -45,10 +55,11 @@ class Upload:
 
     def send(self, block: bytes) -> None:
         """Store the next part."""
+        declared = {"ChecksumSHA256": declaration(block)} if self._declares else {}
         answer = self._client.upload_part(
-            **cast("Any", self._name), PartNumber=self._next, Body=block
+            **cast("Any", self._name | declared), PartNumber=self._next, Body=block
         )
-        self._note(answer["ETag"])
+        self._note(answer["ETag"], **declared)
 
     def copy(self, source: CopySourceTypeDef, start: int, end: int) -> None:
         """Let the storage copy the bytes from `start` up to `end`, not included, as the next part.
@@ -73,6 +84,7 @@ class Upload:
     def _next(self) -> int:
         return len(self._parts) + 1
 
-    def _note(self, etag: str) -> None:
-        self._parts.append({"PartNumber": self._next, "ETag": etag})
+    def _note(self, etag: str, **declared: str) -> None:
+        part = {"PartNumber": self._next, "ETag": etag, **declared}
+        self._parts.append(cast("CompletedPartTypeDef", part))
         point("storage: part stored")

@@ -25,14 +25,15 @@ SERVERS = ("master", "volume", "filer", "s3")
 
 @dataclass(frozen=True)
 class Server:
-    """A server on loopback; its log tells why it did not start."""
+    """A server; its log tells why it did not start."""
 
     port: int
     log: Path
+    ip: str = "127.0.0.1"
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.ip}:{self.port}"
 
     def make_bucket(self, name: str) -> None:
         """Make a bucket as soon as the server is there. Raises TimeoutError."""
@@ -54,7 +55,7 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(folder: Path) -> Iterator[Server]:
+def serving(folder: Path, ip: str = "127.0.0.1") -> Iterator[Server]:
     """A server without buckets whose files lie in a folder."""
     identity = {
         "name": "portal",
@@ -64,7 +65,7 @@ def serving(folder: Path) -> Iterator[Server]:
     (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
     ports = {name: free_port() for name in SERVERS}
     words = [
-        "-ip=127.0.0.1",
+        f"-ip={ip}",
         f"-dir={folder}",
         "-s3",
         f"-s3.config={folder}/s3.json",
@@ -75,7 +76,7 @@ def serving(folder: Path) -> Iterator[Server]:
         "-s3.port.iceberg=0",  # on fixed ports where they are on: two runs would not fit
         "-s3.port.lance=0",
     ]
-    server = Server(ports["s3"], folder / "log")
+    server = Server(ports["s3"], folder / "log", ip)
     with server.log.open("wb") as log:
         process = subprocess.Popen(
             [Path(sys.executable).with_name("weed"), "server", *words],

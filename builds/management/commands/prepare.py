@@ -22,6 +22,7 @@ from builds.catalogue import CatalogueError
 from builds.choices import Trigger
 from builds.models import FIRST_START, Channel, Release, Subscription
 from builds.signing import Keyring, Refused, fingerprint
+from builds.storage import BucketStorage, Unfit, artifacts, try_out
 
 CATALOGUE = Path("images") / "catalogue.toml"
 # The API's pages are drawn by Swagger; compressing what nobody asks for takes seconds.
@@ -37,6 +38,8 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Do each part that has not been done before."""
         started = time.monotonic()
+        for line in try_storage():
+            self._say(line)
         call_command("migrate", verbosity=0, interactive=False)
         collect_static()
         load_catalogue()
@@ -60,6 +63,22 @@ class Command(BaseCommand):
     def _say(self, text: str) -> None:
         self.stdout.write(f"portal: {text}")
         self.stdout.flush()
+
+
+def try_storage() -> list[str]:
+    """Try what a bucket is relied on for; what is worth knowing. Raises CommandError.
+
+    One that is away stops no start: pages and the record work without it.
+    """
+    storage = artifacts()
+    if not isinstance(storage, BucketStorage):
+        return []
+    try:
+        return try_out(storage)
+    except Unfit as unfit:
+        raise CommandError(f"the storage can't be relied on: {unfit}") from None
+    except OSError as error:
+        return [f"the storage could not be tried, it is used all the same: {error}"]
 
 
 def collect_static() -> None:

@@ -209,7 +209,7 @@ def overwrite_in_the_bucket() -> None:
     """Let every attempt write under the release's own keys, over what lies there."""
 
     def write_once(self: BucketStorage, key: str, data: bytes) -> Stored:
-        self._client.put_object(**self._object(key), Body=data)
+        self.client.put_object(**self._object(key), Body=data)
         return Stored(size=len(data), sha256=hashlib.sha256(data).hexdigest())
 
     def put_once(self: BucketStorage, key: str, source: Path, *, tick: Tick) -> Stored:

@@ -283,7 +283,7 @@ class Rows:
         """Every key in the storage."""
         if os.environ.get("CRASH_S3"):
             storage = artifacts()
-            pages = storage._client.get_paginator("list_objects_v2").paginate(  # type: ignore[attr-defined]
+            pages = storage.client.get_paginator("list_objects_v2").paginate(  # type: ignore[attr-defined]
                 Bucket=os.environ["CRASH_BUCKET"]
             )
             return [item["Key"] for page in pages for item in page.get("Contents", [])]

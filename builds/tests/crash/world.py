@@ -98,7 +98,8 @@ class Postgresql:
 
     locks = False
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, address: str = "127.0.0.1") -> None:
+        self.address = address
         [*_, self._binaries] = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
         self._folder = folder / "postgresql"
         self._folder.mkdir()
@@ -110,7 +111,9 @@ class Postgresql:
         make: Words = [*self._user, self._binaries / "initdb", "-D", self._folder / "data"]
         words = ["-U", USER, "-A", "trust", "--no-sync"]
         subprocess.run([*make, *words], check=True, capture_output=True)
-        self.url = f"postgres://{USER}@127.0.0.1:{port}/postgres"
+        with (self._folder / "data" / "pg_hba.conf").open("a") as rules:
+            rules.write(f"host all all {address}/16 trust\n")
+        self.url = f"postgres://{USER}@{address}:{port}/postgres"
         self._process = self._start()
 
     @contextlib.contextmanager
@@ -127,7 +130,14 @@ class Postgresql:
         self._process.wait()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        options = ["-p", str(self._port), "-c", "fsync=off", "-c", "listen_addresses=127.0.0.1"]
+        options = [
+            "-p",
+            str(self._port),
+            "-c",
+            "fsync=off",
+            "-c",
+            f"listen_addresses={self.address}",
+        ]
         options += ["-c", f"unix_socket_directories={self._folder}", "-c", "shared_buffers=16MB"]
         with (self._folder.parent / "postgresql.log").open("ab") as log:
             process = subprocess.Popen(
@@ -136,7 +146,14 @@ class Postgresql:
                 stderr=log,
                 env=_unmarked(),
             )
-        ask: Words = [self._binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self._port)]
+        ask: Words = [
+            self._binaries / "pg_isready",
+            "-q",
+            "-h",
+            self.address,
+            "-p",
+            str(self._port),
+        ]
         wait_for(lambda: subprocess.run([*ask, "-U", USER], check=False).returncode == 0)
         return process
 

@@ -32,22 +32,29 @@ call_command(*sys.argv[1:])
 class Fleet:
     """Processes of one portal, its signer first; `end` leaves none behind.
 
-    The folder holds the keys in `keys`.
+    The folder holds the keys in `keys`. `chosen` are settings; with REDIS_URL no Redis is started.
     """
 
-    def __init__(self, folder: Path, database_url: str) -> None:
+    def __init__(self, folder: Path, database_url: str, **chosen: str) -> None:
         self.folder = folder
-        self.redis = Redis(folder)
+        self._redis = None if "REDIS_URL" in chosen else Redis(folder)
         self.settings = {
             "DATABASE_URL": database_url,
-            "REDIS_URL": f"redis+socket://{self.redis.socket}",
+            "REDIS_URL": f"redis+socket://{self._redis.socket}" if self._redis else "",
             "DATA_DIR": str(folder),
             "SECRET_KEY": settings.SECRET_KEY,
             "NIX_OFFLINE": "true",
             "DJANGO_SETTINGS_MODULE": "portal.settings",
+            **chosen,
         }
         self._started: list[subprocess.Popen[str]] = []
         self.start(sys.executable, "manage.py", "signer")
+
+    @property
+    def redis(self) -> Redis:
+        """Its own Redis."""
+        assert self._redis is not None, "this fleet has somebody else's"
+        return self._redis
 
     def beat(self) -> subprocess.Popen[str]:
         """A scheduler."""
@@ -107,7 +114,8 @@ class Fleet:
         for process in self._started:
             if process.returncode is None:
                 self.kill(process)
-        self.redis.stop()
+        if self._redis is not None:
+            self._redis.stop()
 
     @property
     def said(self) -> str:

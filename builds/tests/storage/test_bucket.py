@@ -95,5 +95,5 @@ def test_large_file_is_copied_in_parts_and_keeps_its_type(
     artifacts().settle(staged, key)
 
     assert artifacts().read(key) == data
-    head = storage()._client.head_object(Bucket=storage().bucket_name, Key=key)
+    head = storage().client.head_object(Bucket=storage().bucket_name, Key=key)
     assert head["ContentType"] == "application/gzip"

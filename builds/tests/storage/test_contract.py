@@ -81,7 +81,7 @@ def read_parts(key: str) -> list[str]:
     storage: Any = artifacts()
     if isinstance(storage, FolderStorage):
         return [str(path) for path in Path(storage.path(INCOMING)).iterdir()]
-    uploads = storage._client.list_multipart_uploads(Bucket=storage.bucket_name)
+    uploads = storage.client.list_multipart_uploads(Bucket=storage.bucket_name)
     return [each["Key"] for each in uploads.get("Uploads", []) if each["Key"] == key]
 
 
@@ -238,7 +238,7 @@ def leave_half_a_file(kind: str, folder: Path, key: str) -> None:
         return
     storage = artifacts()
     assert isinstance(storage, BucketStorage)
-    client = storage._client
+    client = storage.client
     upload = client.create_multipart_upload(Bucket=BUCKET, Key=key)["UploadId"]
     client.upload_part(Bucket=BUCKET, Key=key, UploadId=upload, PartNumber=1, Body=b"half a fi")
 
