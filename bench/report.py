@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import first_line, overhead, reading, watchers
+from bench import downloading, first_line, growth, overhead, reading, storing, watchers
 from bench.turns import Row, favour
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
@@ -24,6 +24,9 @@ TITLES = {
     "reading": "Reading a log of 1,000,000 lines",
     "watchers": "Watchers, embedded",
     "production": "Watchers, production",
+    "downloading": "Downloading 1 GB",
+    "storing": "Storing 1 GB",
+    "growth": "Pages over 1,000,000 artifacts",
 }
 
 
@@ -62,6 +65,7 @@ def measure(report: Report, wanted: list[str], folder: Path, *, is_quick: bool) 
     """Run the parts that were asked for."""
     favour()
     few = 3 if is_quick else 7
+    size = 256 * storing.MIB if is_quick else 1024 * storing.MIB
     lines = 100_000 if is_quick else 1_000_000
     parts: dict[str, Callable[[], list[Row]]] = {
         "small": lambda: overhead.small(folder, few),
@@ -72,6 +76,12 @@ def measure(report: Report, wanted: list[str], folder: Path, *, is_quick: bool) 
         "reading": lambda: reading.reading(folder, lines),
         "watchers": lambda: watchers.embedded(folder),
         "production": lambda: watchers.production(folder, 500 if is_quick else 2000),
+        "downloading": lambda: downloading.downloading(folder, size, 3 if is_quick else 7),
+        "storing": lambda: (
+            storing.folder_storage(folder, size, 3 if is_quick else 5)
+            + storing.bucket_storage(folder, size, 3)
+        ),
+        "growth": lambda: growth.growth(folder, 100_000 if is_quick else 1_000_000),
     }
     for name in wanted or parts:
         print(name, flush=True)

@@ -94,8 +94,7 @@ def web(
 @contextmanager
 def nginx(folder: Path, pages: str, events: str) -> Iterator[str]:
     """Debian's nginx before the pages and the process for events; its address."""
-    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    assert program is not None, "nginx is missing; `make bench` installs it"
+    program = nginx_program()
     port = free_port()
     ports = {"pages": urlsplit(pages).port, "events": urlsplit(events).port, "port": port}
     place = folder / "nginx"
@@ -105,6 +104,13 @@ def nginx(folder: Path, pages: str, events: str) -> Iterator[str]:
         url = f"http://127.0.0.1:{port}"
         _wait(lambda: status(url, "/healthz") == 200)
         yield url
+
+
+def nginx_program() -> str:
+    """Debian's nginx, which lies where only root looks."""
+    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    assert program is not None, "nginx is missing; `make bench` installs it"
+    return program
 
 
 def status(url: str, path: str) -> int:

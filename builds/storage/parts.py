@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -14,11 +16,13 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef
 
+AT_ONCE = 4  # parts on their way, each of which is held in memory until it has arrived
+
 
 class Upload:
     """One upload; leaving the block by an error gives it up.
 
-    Every call raises botocore's own errors.
+    Every call raises botocore's own errors: those of a part, too, at a later call.
     """
 
     def __init__(self, client: S3Client, what: dict[str, Any]) -> None:
@@ -26,6 +30,8 @@ class Upload:
         self._name = {"Bucket": what["Bucket"], "Key": what["Key"]}
         self._name["UploadId"] = client.create_multipart_upload(**cast("Any", what))["UploadId"]
         self._parts: list[CompletedPartTypeDef] = []
+        self._senders = ThreadPoolExecutor(AT_ONCE)
+        self._on_the_way: deque[Future[str]] = deque()
         point("storage: upload begun")
 
     def __enter__(self) -> Self:
@@ -37,6 +43,8 @@ class Upload:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # What still arrives after the end of an upload would lie there unseen.
+        self._senders.shutdown(cancel_futures=True)
         if error is None:
             return
         # Where the storage is away, its parts are left to `collect`.
@@ -44,11 +52,11 @@ class Upload:
             self._client.abort_multipart_upload(**cast("Any", self._name))
 
     def send(self, block: bytes) -> None:
-        """Store the next part."""
-        answer = self._client.upload_part(
-            **cast("Any", self._name), PartNumber=self._next, Body=block
-        )
-        self._note(answer["ETag"])
+        """Let the next part go; waits while as many are on their way as may be."""
+        if len(self._on_the_way) == AT_ONCE:
+            self._note(self._on_the_way.popleft().result())
+        number = self._next + len(self._on_the_way)
+        self._on_the_way.append(self._senders.submit(self._send, number, block))
 
     def copy(self, source: CopySourceTypeDef, start: int, end: int) -> None:
         """Let the storage copy the bytes from `start` up to `end`, not included, as the next part.
@@ -65,9 +73,15 @@ class Upload:
 
     def complete(self, **condition: str) -> None:
         """Let the whole appear, under a condition such as IfNoneMatch="*"."""
+        while self._on_the_way:
+            self._note(self._on_the_way.popleft().result())
         self._client.complete_multipart_upload(
             **cast("Any", self._name | condition), MultipartUpload={"Parts": self._parts}
         )
+
+    def _send(self, number: int, block: bytes) -> str:
+        answer = self._client.upload_part(**cast("Any", self._name), PartNumber=number, Body=block)
+        return answer["ETag"]
 
     @property
     def _next(self) -> int:
