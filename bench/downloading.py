@@ -27,7 +27,7 @@ READERS = 50
 PART = 16 * MIB
 Span = tuple[int, int]  # start and length in bytes
 _NGINX = """
-daemon off; worker_processes 2; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
+{user} daemon off; worker_processes 2; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
 events {{ worker_connections 1024; }}
 http {{
   access_log off; sendfile on; tcp_nopush on;
@@ -153,7 +153,8 @@ def _nginx(folder: Path) -> Iterator[str]:
     place = folder / "bare-nginx"
     place.mkdir()
     port = stack.free_port()
-    (place / "nginx.conf").write_text(_NGINX.format(folder=place, port=port, root=root))
+    text = _NGINX.format(user=stack.nginx_user(), folder=place, port=port, root=root)
+    (place / "nginx.conf").write_text(text)
     with stack.running((stack.nginx_program(), "-c", str(place / "nginx.conf")), place / "out"):
         url = f"http://127.0.0.1:{port}"
         until = time.monotonic() + 20

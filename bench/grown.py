@@ -27,7 +27,6 @@ PAGES = (
     "/status/",
     "/stats/",
     "/verify/",
-    "/readyz",
     "/metrics",
     "/feed.atom",
     "/channels/crowd-01/feed.atom",

@@ -1,14 +1,18 @@
-"""Publishes and rolls back, over and over, in a process of its own: `publisher.py COUNT`."""
+"""Publishes and rolls back, over and over, in a process of its own: `publisher.py COUNT [SECONDS]`.
+
+With SECONDS it waits so long before each.
+"""
 
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import django
 
 
-def main(count: int) -> None:
+def main(count: int, pause: float = 0) -> None:
     """Publish `count` times; after every fifth publish the head goes back and forth once."""
     django.setup()
     from django.conf import settings  # only after the set-up
@@ -30,6 +34,7 @@ def main(count: int) -> None:
     before = stored_release(of, "week.0")
     print("ready", flush=True)  # the test waits for it
     for number in range(1, count):
+        time.sleep(pause)
         release = stored_release(of, f"week.{number}")
         if number % 5 == 0:
             for head in (before, release):
@@ -39,4 +44,4 @@ def main(count: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), *map(float, sys.argv[2:3]))
