@@ -1,12 +1,14 @@
 # The two commands of a newcomer, `make run` and `make test`, and what goes with them. deploy/ does the work.
 
-.PHONY: help run test lint messages screenshots lighthouse crash bench images-check boot-matrix
+.PHONY: help run test lint messages screenshots lighthouse crash bench load soak images-check boot-matrix
 
 help:
 	@echo 'make run    the portal at http://127.0.0.1:8000 (PORT, BIND, DATA_DIR and SKIP_SYSTEM=1 change how)'
 	@echo 'make test   everything that the tests need, and all of them (ARGS="-k words" goes to pytest)'
 	@echo 'make crash  breaks everything 800 times, for an hour at most (ARGS="--minutes 5")'
 	@echo 'make bench  measures for ten minutes, and keeps the table in docs/performance.md (ARGS="log --quick")'
+	@echo 'make load   1,000 reads a second for ten minutes, while it builds and publishes (ARGS="--minutes 1")'
+	@echo 'make soak   watches memory, open files and connections for six hours (ARGS="--hours 1")'
 	@echo 'make images-check NIXPKGS=folder   evaluates every NixOS image on both systems'
 	@echo 'make boot-matrix  boots the mini image in every way, and writes docs/boot-matrix.md'
 	@echo 'make screenshots   a picture of every page, light and dark, wide and narrow, in docs/screenshots/'
@@ -20,5 +22,5 @@ images-check:
 boot-matrix:
 	@ARGS='builds/tests/boots/test_matrix.py --boot-matrix docs/boot-matrix.md' deploy/python.sh -m deploy test
 
-run test lint messages screenshots lighthouse crash bench:
+run test lint messages screenshots lighthouse crash bench load soak:
 	@deploy/python.sh -m deploy $@

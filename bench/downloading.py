@@ -55,8 +55,10 @@ def downloading(folder: Path, size: int, rounds: int) -> list[Row]:
         _speeds(both, many[:8], 1)  # threads that are there already are no news
         before = resident(pid)
         with _peak(pid) as peak:
-            speeds = _speeds(both, many, rounds)
+            speeds, walls = _speeds_and_walls(both, many, rounds)
         rows.append(_row(f"{READERS} at once, each a range of {eighth // MIB} MiB", speeds))
+        rates = [READERS * eighth / MIB / each for each in walls]
+        rows.append(Row(f"MiB a second to {READERS} readers", *told(rates, "{:,.0f}".format)))
         more = (peak() - before) / 1024
         rows.append(
             Row(
@@ -120,10 +122,17 @@ def _file(size: int) -> str:
 
 def _speeds(both: dict[str, Reader], spans: list[list[Span]], rounds: int) -> list[float]:
     """Their seconds over ours, for the same spans, by as many readers as there are lists."""
+    return _speeds_and_walls(both, spans, rounds)[0]
+
+
+def _speeds_and_walls(
+    both: dict[str, Reader], spans: list[list[Span]], rounds: int
+) -> tuple[list[float], list[float]]:
+    """The same, and our seconds."""
     ways = {name: partial(each.read_at_once, spans) for name, each in both.items()}
     costs = in_turns(ways, rounds)
     theirs, ours = ([cost.wall for cost in each] for each in costs.values())
-    return ratios(theirs, ours)
+    return ratios(theirs, ours), ours
 
 
 @contextmanager

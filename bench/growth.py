@@ -16,6 +16,7 @@ from statistics import median
 from bench import stack
 from bench.grown import CHANNELS
 from bench.turns import Row, ratios
+from builds.tests import postgresql
 
 GOAL = 1.2
 TURNS = 15
@@ -86,6 +87,24 @@ def growth(folder: Path, artifacts: int, server: str = "") -> list[Row]:
         what = f"{before:.1f} ms to {after:.1f} ms"
         rows.append(Row(f"  {kind}: {name}", f"{median(slow[name]):.2f}", what))
     return rows
+
+
+def on_postgresql(folder: Path, artifacts: int) -> list[Row]:
+    """The same on a real PostgreSQL."""
+    with postgresql.serving() as server:
+        for name in ("small1", "large1"):
+            subprocess.run(
+                [
+                    "psql",
+                    "--quiet",
+                    "--dbname",
+                    f"{server}/postgres",
+                    "--command",
+                    f"CREATE DATABASE {name}",
+                ],
+                check=True,
+            )
+        return growth(folder, artifacts, server)
 
 
 def _both(small: str, large: str) -> tuple[list[float], list[float]]:

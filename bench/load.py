@@ -17,6 +17,7 @@ from typing import Any
 
 from bench import stack
 from bench.ground import ground, option
+from bench.turns import Row
 from builds.tests import postgresql
 
 PUBLISH_EVERY = 10  # seconds
@@ -63,10 +64,8 @@ def main() -> None:
     sys.exit(any(row.meets == "missed" for row in report.parts["load"]))
 
 
-def load(folder: Path, seconds: float, rate: float) -> list[Any]:
+def load(folder: Path, seconds: float, rate: float) -> list[Row]:
     """So many reads a second for so long."""
-    from bench.turns import Row
-
     with shape(folder, seconds + 30) as (url, publishing):
         _warm_up(url)
         told = ask(url, rate, seconds)
@@ -91,6 +90,7 @@ def load(folder: Path, seconds: float, rate: float) -> list[Any]:
         Row("  p99", _ms(p99), "", f"< {1000 * GOAL:.0f} ms", _meets(p99 < GOAL)),
         Row("  median, and 90 of 100", _ms(_at(taken, 0.5)), _ms(_at(taken, 0.9))),
         Row("  the slowest", _ms(taken[-1]) if taken else "none", slowest),
+        Row("reads a second that were answered", f"{len(taken) / seconds:,.0f}", ""),
         Row("  the asking program behind its plan, at most", _ms(told["late"]), ""),
         Row(
             "  published meanwhile; builds that still ran at the end",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import downloading, first_line, growth, overhead, reading, storing, watchers
+from bench import downloading, first_line, fresh, growth, overhead, reading, storing, watchers
 from bench.turns import Row, favour
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
@@ -26,7 +26,9 @@ TITLES = {
     "production": "Watchers, production",
     "downloading": "Downloading 1 GB",
     "storing": "Storing 1 GB",
-    "growth": "Pages over 1,000,000 artifacts",
+    "fresh": "A first start",
+    "growth": "Pages over 1,000,000 artifacts, SQLite",
+    "growth-postgresql": "Pages over 1,000,000 artifacts, PostgreSQL",
 }
 
 
@@ -81,7 +83,11 @@ def measure(report: Report, wanted: list[str], folder: Path, *, is_quick: bool) 
             storing.folder_storage(folder, size, 3 if is_quick else 5)
             + storing.bucket_storage(folder, size, 3)
         ),
+        "fresh": lambda: fresh.fresh(folder),
         "growth": lambda: growth.growth(folder, 100_000 if is_quick else 1_000_000),
+        "growth-postgresql": lambda: growth.on_postgresql(
+            folder, 100_000 if is_quick else 1_000_000
+        ),
     }
     for name in wanted or parts:
         print(name, flush=True)

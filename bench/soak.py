@@ -1,4 +1,4 @@
-"""`python -m bench.soak [--hours 6] [--rate 20]`: what grows in the portal's programs while it works.
+"""`python -m bench.soak [--hours 6] [--rate 20]`: what grows in the portal's programs as they work.
 
 The shape of `bench.load`, and beat. Memory, open files and connections of each program are taken
 every so often; after a warm-up of a fifth of the time a line is laid through them, and its slope
@@ -19,6 +19,7 @@ from statistics import linear_regression
 
 from bench import load, stack
 from bench.ground import ground, option
+from bench.turns import Row
 from builds.tests import postgresql
 
 PUBLISH_EVERY = 60.0
@@ -70,11 +71,9 @@ def soak(folder: Path, hours: float, rate: float) -> tuple[dict[str, list[Sample
     return taken, load.errors_of(told)
 
 
-def rows(taken: dict[str, list[Sample]], errors: str) -> list[object]:
+def rows(taken: dict[str, list[Sample]], errors: str) -> list[Row]:
     """The table: what each program held at the end, and what an hour adds."""
-    from bench.turns import Row
-
-    found: list[object] = [
+    found: list[Row] = [
         Row("errors for those who read", errors or "0", "", "0", "missed" if errors else "met")
     ]
     for name, samples in taken.items():

@@ -54,7 +54,10 @@ def folder_storage(folder: Path, size: int, rounds: int) -> list[Row]:
         _row("  over `sha256sum`", _walls(costs["sha256sum"]), mine),
         _row("  over `cp`, which leaves the disk for later", _walls(costs["cp"]), mine),
         _row("  over `cp` and `sync` of the copy", _walls(costs["cp and sync"]), mine),
-        Row("  MiB a second", *told([size / MIB / each for each in mine], "{:,.0f}".format)),
+        Row(
+            "MiB a second into a folder",
+            *told([size / MIB / each for each in mine], "{:,.0f}".format),
+        ),
     ]
 
 
@@ -90,7 +93,7 @@ def bucket_storage(folder: Path, size: int, rounds: int) -> list[Row]:
     said = f"storing {size // MIB:,} MiB in S3"
     return [
         _row(f"{said}: speed over boto3's `upload_file`", _walls(costs["upload_file"]), mine, GOAL),
-        Row("  MiB a second", *told([size / MIB / each for each in mine], "{:,.0f}".format)),
+        Row("MiB a second into S3", *told([size / MIB / each for each in mine], "{:,.0f}".format)),
     ]
 
 

@@ -14,6 +14,8 @@ COMMANDS = {
     "lint": lint.main,
     "crash": tests.crash,
     "bench": tests.bench,
+    "load": tests.load,
+    "soak": tests.soak,
     "messages": messages.main,
     "screenshots": tests.screenshots,
     "lighthouse": tests.lighthouse,

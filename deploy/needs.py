@@ -171,6 +171,13 @@ BENCH = (
         "the production shape is not measured",
         ("/usr/sbin/nginx",),
     ),
+    Need(
+        "PostgreSQL",
+        "postgresql",
+        "bench",
+        "load and growth are not measured",
+        ("/usr/lib/postgresql/*/bin/postgres",),
+    ),
 )
 
 
