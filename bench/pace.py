@@ -13,6 +13,7 @@ import random
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from urllib.parse import urlsplit
 
@@ -68,6 +69,13 @@ class Connections:
                 pair[1].close()
             return status
 
+    async def close(self) -> None:
+        """Close those that are open."""
+        for _, writer in self._free:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
     async def _ask(
         self, path: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> tuple[int, bool]:
@@ -115,6 +123,7 @@ async def paced(url: str, rate: float, seconds: float, mix: dict[str, int]) -> T
         running.add(task)
         task.add_done_callback(running.discard)
     await asyncio.gather(*running)
+    await connections.close()
     return told
 
 
