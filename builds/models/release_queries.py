@@ -111,7 +111,8 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
 
     def ended_since(self, at: datetime) -> ReleaseQuerySet:
         """Those that came to an end, or were published, at this time or later."""
-        return self.ended().filter(Q(finished_at__gte=at) | Q(published_at__gte=at))
+        since = [self.filter(finished_at__gte=at), self.filter(published_at__gte=at)]
+        return self.ended().in_any(since)
 
     def last_ended(self, *, or_since: datetime | None = None) -> ReleaseQuerySet:
         """The one of each channel and system that is built that ended last, the last first.
@@ -124,10 +125,13 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
         pairs = (
             apps.get_model("builds", "Target").objects.order_by().annotate(newest=Subquery(newest))
         )
-        wanted = Q(pk__in=pairs.values("newest"))
+        wanted = [self.filter(pk__in=pairs.values("newest"))]
         if or_since is not None:
-            wanted |= Q(finished_at__gte=or_since) | Q(published_at__gte=or_since)
-        found = self.ended().filter(wanted)
+            wanted += [
+                self.filter(finished_at__gte=or_since),
+                self.filter(published_at__gte=or_since),
+            ]
+        found = self.ended().in_any(wanted)
         return found.select_related("channel").order_by("-finished_at", "-pk")
 
     def with_progress(self) -> ReleaseQuerySet:
@@ -152,8 +156,14 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
     def newest_of_each_system(self, most: int) -> ReleaseQuerySet:
         """The newest ones of each system, of releases of one channel."""
         newest = self.order_by("-created_at", "-pk").values("pk")
-        each = [Q(pk__in=newest.filter(system=system)[:most]) for system in System]
-        return self.filter(reduce(or_, each))
+        return self.in_any(
+            [self.filter(pk__in=newest.filter(system=system)[:most]) for system in System]
+        )
+
+    def in_any(self, found: Iterable[ReleaseQuerySet]) -> ReleaseQuerySet:
+        """Those that one of these finds, each by its own index: databases read all for an OR."""
+        first, *others = (each.order_by().values("pk") for each in found)
+        return self.filter(pk__in=first.union(*others))
 
     def named(self, channel: str, version: str) -> ReleaseQuerySet:
         """The one or two releases (one per system) that share this name and folder."""
