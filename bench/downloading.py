@@ -24,7 +24,7 @@ from builds.tests.models.rows import artifact, channel, published
 GOAL = 0.9
 MEMORY = 20.0  # MiB
 READERS = 50
-PART = 16 * MIB
+PART = 64 * MIB
 Span = tuple[int, int]  # start and length in bytes
 _NGINX = """
 {user} daemon off; worker_processes 2; pid {folder}/nginx.pid; error_log {folder}/nginx.log;

@@ -20,6 +20,8 @@ from bench.ground import ground, option
 from bench.turns import Row
 from builds.tests import postgresql
 
+# A connection for each thread that asks.
+POSTGRESQL = ("-c", "max_connections=300")
 PUBLISH_EVERY = 10  # seconds
 GOAL = 0.15
 FILES = "/releases/download/demo"
@@ -55,7 +57,10 @@ done
 def main() -> None:
     """Run, print the table, and end with an error where a goal was missed."""
     minutes, rate = option(sys.argv, "--minutes", 10), option(sys.argv, "--rate", 1000)
-    with postgresql.serving(()) as server, ground(DATABASE_URL=f"{server}/postgres") as folder:
+    with (
+        postgresql.serving(POSTGRESQL) as server,
+        ground(DATABASE_URL=f"{server}/postgres") as folder,
+    ):
         from bench.report import Report
 
         report = Report()

@@ -41,7 +41,10 @@ class Sample:
 def main() -> None:
     """Run, print the table, and end with an error where something grows."""
     hours, rate = option(sys.argv, "--hours", 6), option(sys.argv, "--rate", 20)
-    with postgresql.serving(()) as server, ground(DATABASE_URL=f"{server}/postgres") as folder:
+    with (
+        postgresql.serving(load.POSTGRESQL) as server,
+        ground(DATABASE_URL=f"{server}/postgres") as folder,
+    ):
         from bench.report import Report
 
         report = Report()

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from builds import tally
 from builds.downloads.ranges import NotSatisfiable, Span, is_unchanged, requested_span
+from builds.logs import let_go
 from builds.models import Artifact
 from builds.storage import artifacts, content_type
 
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 MOVING = "no-cache"
+LONG = 4 * 2**20  # bytes from which on a thread sends for so long that it needs no connection
 
 
 _NOTING = threading.Lock()
@@ -100,6 +102,8 @@ def _with_body(request: HttpRequest, artifact: Artifact, etag: str) -> HttpRespo
     else:
         part = span or Span(0, artifact.size)
         answer = PartResponse(artifact, part)
+        if part.length > LONG:
+            let_go()
         _count(artifact, part)
     _set_span(answer, span, artifact.size)
     return answer
