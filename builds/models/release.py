@@ -92,6 +92,10 @@ class Release(Planned, Retained):
                 name="release_of_pair", fields=["channel", "system", "-created_at", "-id"]
             ),
             models.Index(
+                name="release_of_pair_by_status",
+                fields=["channel", "system", "status", "-created_at", "-id"],
+            ),
+            models.Index(
                 name="release_of_pair_by_end", fields=["channel", "system", "-finished_at", "-id"]
             ),
             models.Index(

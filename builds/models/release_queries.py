@@ -176,13 +176,16 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
         either = Q(pk=Subquery(before)) | Q(pk=Subquery(after))
         return self.filter(either).select_related("channel").order_by("published_at")
 
-    def up_to(self, last: Iterable[Release]) -> ReleaseQuerySet:
+    def up_to(self, last: Collection[Release]) -> ReleaseQuerySet:
         """The published ones that are, or came before, one of these of their channel and system."""
         before = [
             Q(channel=each.channel_id, system=each.system, sequence__lte=each.sequence)
             for each in last
         ]
-        return self.published().filter(reduce(or_, before)) if before else self.none()
+        # The channels once more by themselves: an index is not found through an OR.
+        channels = {each.channel_id for each in last}
+        found = self.published().filter(channel__in=channels)
+        return found.filter(reduce(or_, before)) if before else self.none()
 
     def versions(self) -> models.QuerySet[Release, tuple[str, str]]:
         """Channel's name and version of each folder that they lie in, the newest first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -44,6 +45,6 @@ def serving(options: Sequence[str] = FAST) -> Iterator[str]:
             assert server.poll() is None, (folder / "log").read_text()
         yield f"postgres://portal@127.0.0.1:{port}"
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # waits for nobody who is still connected
         server.wait(30)
         shutil.rmtree(folder)
