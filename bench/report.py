@@ -9,7 +9,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import downloading, first_line, fresh, growth, overhead, reading, storing, watchers
+from bench import (
+    downloading,
+    first_line,
+    fresh,
+    growth,
+    overhead,
+    publishing,
+    reading,
+    storing,
+    watchers,
+)
 from bench.turns import Row, favour
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
@@ -21,6 +31,7 @@ TITLES = {
     "log": "1,000,000 lines of a build that only prints",
     "colours": "250,000 lines with colours, quotes and tabs",
     "first": "From a wish to the first line",
+    "publishing": "From a publish to its readers",
     "reading": "Reading a log of 1,000,000 lines",
     "watchers": "Watchers, embedded",
     "production": "Watchers, production",
@@ -75,6 +86,7 @@ def measure(report: Report, wanted: list[str], folder: Path, *, is_quick: bool) 
         "log": lambda: overhead.long_log(folder, 3 if is_quick else 4, lines),
         "colours": lambda: overhead.long_log(folder, 3, lines // 4, overhead.COLOURED),
         "first": lambda: first_line.first_line(folder, few),
+        "publishing": lambda: publishing.publishing(folder, 3 * few),
         "reading": lambda: reading.reading(folder, lines),
         "watchers": lambda: watchers.embedded(folder),
         "production": lambda: watchers.production(folder, 500 if is_quick else 2000),

@@ -12,6 +12,20 @@ from pathlib import Path
 import django
 
 
+def sign_here() -> None:
+    """Let this process sign with keys of its own, which it makes where there are none."""
+    from django.conf import settings  # only after the set-up
+    from django.utils import timezone
+
+    from builds.signing import Keyring
+
+    keyring = Keyring(Path(settings.SIGNER_KEYS))
+    if not keyring.is_there:
+        keyring.make(at=timezone.now())
+    options = {"keys": str(keyring.folder)}
+    settings.SIGNER = {"BACKEND": "builds.signer.local.LocalSigner", "OPTIONS": options}
+
+
 def main(count: int, pause: float = 0) -> None:
     """Publish `count` times; after every fifth publish the head goes back and forth once."""
     django.setup()
@@ -20,15 +34,10 @@ def main(count: int, pause: float = 0) -> None:
 
     from builds.models import Head
     from builds.pipeline import write_moving
-    from builds.signing import Keyring
     from builds.tests.downloads.conftest import stored_release
     from builds.tests.models.rows import channel
 
-    keyring = Keyring(Path(settings.SIGNER_KEYS))
-    if not keyring.is_there:
-        keyring.make(at=timezone.now())
-    options = {"keys": str(keyring.folder)}
-    settings.SIGNER = {"BACKEND": "builds.signer.local.LocalSigner", "OPTIONS": options}
+    sign_here()
     settings.MANIFEST_EXPIRES_DAYS = 100 * 365
     of = channel(is_default=True)
     before = stored_release(of, "week.0")
