@@ -81,6 +81,14 @@ def test_missing_measurement_is_named() -> None:
         scale.measured(PAGE.replace("into S3", "elsewhere"))
 
 
+def test_load_that_was_not_measured_is_left_out() -> None:
+    usual = Assumptions()
+    known = scale.measured(PAGE.replace("reads a second that were answered", "nothing"))
+    assert known.reads is None
+    assert "requests/s" not in scale.report(usual, known)
+    assert "requests/s" in scale.report(usual, scale.measured(PAGE))
+
+
 def test_ten_thousand_downloads_an_hour_are_what_they_are() -> None:
     usual = Assumptions()
     assert scale.sent_bits(usual) / 1e9 == pytest.approx(22.2, abs=0.03)
