@@ -8,39 +8,23 @@ Everything is made in a folder of its own below the system's temporary one.
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
-import tempfile
-from pathlib import Path
+
+from bench.ground import ground
 
 
 def main() -> None:
     """Measure what the arguments name, or everything."""
     words = [word for word in sys.argv[1:] if not word.startswith("--")]
-    folder = Path(tempfile.mkdtemp(prefix="portal-bench-"))
-    os.environ |= {
-        "DJANGO_SETTINGS_MODULE": "portal.settings",
-        "DATA_DIR": str(folder / "data"),
-        "NIX_OFFLINE": "true",
-    }
-    import django  # only now does the environment say where
+    is_quick = "--quick" in sys.argv
+    with ground() as folder:
+        from bench.report import Report, measure
 
-    django.setup()
-    from django.core.management import call_command
-
-    from bench.report import Report, measure
-
-    try:
-        call_command("migrate", verbosity=0)
-        call_command("collectstatic", interactive=False, verbosity=0)
         report = Report()
-        measure(report, words, folder, is_quick="--quick" in sys.argv)
+        measure(report, words, folder, is_quick=is_quick)
         report.show()
-        if not words and "--quick" not in sys.argv:
+        if not words and not is_quick:
             report.keep()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ GOAL = 0.3
 
 def first_line(folder: Path, rounds: int) -> list[Row]:
     """A new release, whose source must be pinned first, and one more try at one build."""
-    channel = _channel(folder / "failing")
+    channel = channel_of(folder / "failing", "echo it breaks; exit 1")
     with stack.redis_and_worker(folder), stack.web(folder) as (url, _):
         stack.fetch(url, "/builds/")
         retried, triggered, planned = [], [], []
@@ -60,9 +60,10 @@ def first_line(folder: Path, rounds: int) -> list[Row]:
     ]
 
 
-def _channel(folder: Path) -> Channel:
+def channel_of(folder: Path, script: str) -> Channel:
+    """A channel whose one image is made by a script."""
     folder.mkdir()
-    flake = Flake(folder, {"netboot": "echo it breaks; exit 1"}, versions={"netboot": "1"}).write()
+    flake = Flake(folder, {"netboot": script}, versions={"netboot": "1"}).write()
     channel = Channel.objects.create(name="bench", title="bench", flake=flake.ref, checks=[])
     Target.objects.create(
         channel=channel, system=SYSTEM, variant=Variant.NETBOOT, attribute=attribute("{variant}")

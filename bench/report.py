@@ -9,7 +9,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import answers, first_line, overhead, reading, watchers
+from bench import (
+    answers,
+    downloading,
+    first_line,
+    fresh,
+    growth,
+    overhead,
+    publishing,
+    reading,
+    storing,
+    watchers,
+)
 from bench.turns import Row, favour
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
@@ -21,10 +32,16 @@ TITLES = {
     "log": "1,000,000 lines of a build that only prints",
     "colours": "250,000 lines with colours, quotes and tabs",
     "first": "From a wish to the first line",
+    "publishing": "From a publish to its readers",
     "reading": "Reading a log of 1,000,000 lines",
     "answers": "Small answers, a second",
     "watchers": "Watchers, embedded",
     "production": "Watchers, production",
+    "downloading": "Downloading 1 GB",
+    "storing": "Storing 1 GB",
+    "fresh": "A first start",
+    "growth": "Pages over 1,000,000 artifacts, SQLite",
+    "growth-postgresql": "Pages over 1,000,000 artifacts, PostgreSQL",
 }
 
 
@@ -63,6 +80,7 @@ def measure(report: Report, wanted: list[str], folder: Path, *, is_quick: bool) 
     """Run the parts that were asked for."""
     favour()
     few = 3 if is_quick else 7
+    size = 256 * storing.MIB if is_quick else 1024 * storing.MIB
     lines = 100_000 if is_quick else 1_000_000
     parts: dict[str, Callable[[], list[Row]]] = {
         "small": lambda: overhead.small(folder, few),
@@ -70,10 +88,21 @@ def measure(report: Report, wanted: list[str], folder: Path, *, is_quick: bool) 
         "log": lambda: overhead.long_log(folder, 3 if is_quick else 4, lines),
         "colours": lambda: overhead.long_log(folder, 3, lines // 4, overhead.COLOURED),
         "first": lambda: first_line.first_line(folder, few),
+        "publishing": lambda: publishing.publishing(folder, 3 * few),
         "reading": lambda: reading.reading(folder, lines),
         "answers": lambda: answers.answers(folder, few, 2 if is_quick else 4),
         "watchers": lambda: watchers.embedded(folder),
         "production": lambda: watchers.production(folder, 500 if is_quick else 2000),
+        "downloading": lambda: downloading.downloading(folder, size, 3 if is_quick else 7),
+        "storing": lambda: (
+            storing.folder_storage(folder, size, 3 if is_quick else 5)
+            + storing.bucket_storage(folder, size, 3)
+        ),
+        "fresh": lambda: fresh.fresh(folder),
+        "growth": lambda: growth.growth(folder, 100_000 if is_quick else 1_000_000),
+        "growth-postgresql": lambda: growth.on_postgresql(
+            folder, 100_000 if is_quick else 1_000_000
+        ),
     }
     for name in wanted or parts:
         print(name, flush=True)

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from conftest import free_port
+from builds.tests.s3 import free_port
 from deploy.guards import ROOT, Address
 from deploy.run import LONG, SHORT, Services
 
 NGINX = """
-daemon off; worker_processes 2; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
+{user} daemon off; worker_processes 2; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
 worker_rlimit_nofile 16384;
 events {{ worker_connections 8192; }}
 http {{
@@ -33,9 +33,16 @@ http {{
     location ~ ^/api/v1/builds/[0-9]+/events$ {{
       proxy_pass http://events; proxy_buffering off; proxy_read_timeout 1h;
     }}
+    {mirror}
     location / {{ proxy_pass http://pages; }}
   }}
 }}
+"""
+# What lies in the storage is served from there; what does not, the portal answers.
+MIRROR = """
+    sendfile on; tcp_nopush on;
+    location /releases/download/ {{ root {storage}; try_files $uri @portal; }}
+    location @portal {{ proxy_pass http://pages; }}
 """
 
 
@@ -74,6 +81,14 @@ def redis_and_worker(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
+def beat(folder: Path) -> Iterator[None]:
+    """The periodic ticks, as `make run` starts them."""
+    services = Services(sys.executable, Path(os.environ["DATA_DIR"]), Address("127.0.0.1", 1))
+    with running(services.beat().command, folder / "beat.log"):
+        yield
+
+
+@contextmanager
 def web(
     folder: Path, workers: int = 2, threads: int = 256, **settings: str
 ) -> Iterator[tuple[str, int]]:
@@ -92,14 +107,19 @@ def web(
 
 
 @contextmanager
-def nginx(folder: Path, pages: str, events: str) -> Iterator[str]:
-    """Debian's nginx before the pages and the process for events; its address."""
+def nginx(folder: Path, pages: str, events: str, mirror: Path | None = None) -> Iterator[str]:
+    """Debian's nginx before the pages and the process for events; its address.
+
+    With the storage's folder as `mirror` it serves the files itself.
+    """
     program = nginx_program()
     port = free_port()
     ports = {"pages": urlsplit(pages).port, "events": urlsplit(events).port, "port": port}
     place = folder / "nginx"
     place.mkdir(exist_ok=True)
-    (place / "nginx.conf").write_text(NGINX.format(folder=place, **ports))
+    own = MIRROR.format(storage=mirror) if mirror else ""
+    words = {"folder": place, "user": nginx_user(), "mirror": own}
+    (place / "nginx.conf").write_text(NGINX.format(**words, **ports))
     with running((program, "-p", str(place), "-c", str(place / "nginx.conf")), place / "out"):
         url = f"http://127.0.0.1:{port}"
         wait(lambda: status(url, "/healthz") == 200)
@@ -107,10 +127,15 @@ def nginx(folder: Path, pages: str, events: str) -> Iterator[str]:
 
 
 def nginx_program() -> str:
-    """Where Debian's nginx is."""
+    """Debian's nginx, which lies where only root looks."""
     program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     assert program is not None, "nginx is missing; `make bench` installs it"
     return program
+
+
+def nginx_user() -> str:
+    """Who reads the files: started by root it would take an account that can't enter the folder."""
+    return "user root;" if os.geteuid() == 0 else ""
 
 
 def status(url: str, path: str) -> int:

@@ -72,6 +72,11 @@ def verdict(values: Sequence[float], below: float) -> str:
     return "met" if max(values) < below else "met by the median alone, so not proven"
 
 
+def at_least(values: Sequence[float], goal: float) -> str:
+    """The same where more is better."""
+    return verdict([-value for value in values], -goal)
+
+
 def percent(ratio: float) -> str:
     """1.034 → +3.4%."""
     return f"{100 * (ratio - 1):+.1f}%"

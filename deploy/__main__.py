@@ -17,6 +17,8 @@ COMMANDS = {
     "crash": tests.crash,
     "fuzz": tests.fuzz,
     "bench": tests.bench,
+    "load": tests.load,
+    "soak": tests.soak,
     "messages": messages.main,
     "screenshots": tests.screenshots,
     "lighthouse": tests.lighthouse,

@@ -179,6 +179,13 @@ BENCH = (
         ("/usr/sbin/nginx",),
     ),
     Need("wrk", "wrk", "bench", "requests a second are not measured"),
+    Need(
+        "PostgreSQL",
+        "postgresql",
+        "bench",
+        "load and growth are not measured",
+        ("/usr/lib/postgresql/*/bin/postgres",),
+    ),
 )
 
 

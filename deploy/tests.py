@@ -35,12 +35,7 @@ def _side_by_side() -> list[str]:
 
 def crash(arguments: list[str]) -> int:
     """Set up as for the tests, then become the crash matrix; ARGS are handed to it."""
-    folder = data_dir()
-    refuse_if_full(ROOT)
-    python = provide("test", needs.TEST, folder)
-    words = shlex.split(os.environ.get("ARGS", ""))
-    os.chdir(ROOT)
-    os.execv(python, [python, "-m", "builds.tests.crash", *words])  # noqa: S606 - no shell is wanted
+    return _become("builds.tests.crash")
 
 
 def fuzz(arguments: list[str]) -> int:
@@ -55,29 +50,36 @@ def fuzz(arguments: list[str]) -> int:
 
 def bench(arguments: list[str]) -> int:
     """Set up what is measured and what it is measured against; ARGS name parts."""
-    folder = data_dir()
-    refuse_if_full(ROOT)
-    python = provide("bench", needs.BENCH, folder)
-    words = shlex.split(os.environ.get("ARGS", ""))
-    os.chdir(ROOT)
-    os.execv(python, [python, "-m", "bench", *words])  # noqa: S606 - no shell is wanted
+    return _become("bench", "bench", needs.BENCH)
+
+
+def load(arguments: list[str]) -> int:
+    """The same, then read at a fixed rate from the portal in production's shape."""
+    return _become("bench.load", "bench", needs.BENCH)
+
+
+def soak(arguments: list[str]) -> int:
+    """The same, then watch for hours what grows."""
+    return _become("bench.soak", "bench", needs.BENCH)
 
 
 def screenshots(arguments: list[str]) -> int:
     """Set up as for the tests, then take a picture of every page."""
-    return _become("screenshots")
+    return _become("builds.tests.shown.screenshots")
 
 
 def lighthouse(arguments: list[str]) -> int:
     """Set up as for the tests, then measure the first page and a release with Lighthouse."""
-    return _become("lighthouse")
+    return _become("builds.tests.shown.lighthouse")
 
 
-def _become(module: str) -> int:
-    python = provide("test", needs.TEST, data_dir())
+def _become(module: str, group: str = "test", wanted: tuple[Need, ...] = needs.TEST) -> int:
+    folder = data_dir()
+    refuse_if_full(ROOT)
+    python = provide(group, wanted, folder)
     os.chdir(ROOT)
     words = shlex.split(os.environ.get("ARGS", ""))
-    os.execv(python, [python, "-m", f"builds.tests.shown.{module}", *words])  # noqa: S606 - no shell
+    os.execv(python, [python, "-m", module, *words])  # noqa: S606 - no shell
 
 
 def provide(group: str, wanted: tuple[Need, ...], folder: Path) -> str:

@@ -16,6 +16,7 @@ from django.utils import timezone
 from builds import tally
 from builds.choices import Role
 from builds.downloads.ranges import NotSatisfiable, Span, is_unchanged, requested_span
+from builds.logs import let_go
 from builds.models import Artifact
 from builds.storage import artifacts, content_type
 
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 MOVING = "no-cache"
+LONG = 4 * 2**20  # bytes from which on a thread sends for so long that it needs no connection
 
 
 _NOTING = threading.Lock()
@@ -109,6 +111,8 @@ def _with_body(request: HttpRequest, artifact: Artifact, etag: str) -> HttpRespo
     _count(artifact, part)
     if settings.X_ACCEL_REDIRECT:
         return _from_front_server(artifact, span)
+    if part.length > LONG:
+        let_go()
     answer = PartResponse(artifact, part)
     _set_span(answer, span, artifact.size)
     return answer

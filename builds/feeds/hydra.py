@@ -84,10 +84,9 @@ def latest_builds(request: HttpRequest) -> HttpResponseBase:
     if asked["project"] not in {"", PROJECT}:
         return json_answer(request, [])
     found = Build.objects.ended().with_release()
-    if asked["jobset"]:
-        found = found.filter(release__channel__name=asked["jobset"])
+    found = found.among(channel=asked["jobset"] or None)
     for system in filter(None, (asked["system"], asked["job"].partition(".")[2])):
-        found = found.for_system(system)
+        found = found.among(system=system)
     if asked["job"]:
         found = found.filter(variant=asked["job"].partition(".")[0])
     newest = found.order_by("-pk")[: min(int(wanted[:9]), MOST)]

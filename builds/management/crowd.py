@@ -21,13 +21,16 @@ from builds.models import Artifact, Build, Channel, Check, Head, HeadMove, Relea
 WEEK = timedelta(days=7)
 BATCH = 2000
 RED_EVERY = 9  # one release in so many failed
-WHOLE = 12  # so many of the newest have all their builds, files and checks; older ones one build
+WHOLE = 12  # all their builds, files and checks; older ones have one build
 VARIANTS = (Variant.NETBOOT, Variant.KEXEC_INSTALLER)
 MIB = 2**20
 
 
-def make_crowd(channels: int, releases: int, *, at: datetime) -> None:
-    """So many channels on both systems with so many releases each, the newest of them published."""
+def make_crowd(channels: int, releases: int, *, at: datetime, whole: int = WHOLE) -> None:
+    """So many channels on both systems with so many releases each, the newest of them published.
+
+    Of each channel and system so many of the newest are `whole`.
+    """
     made = Channel.objects.bulk_create(
         Channel(
             name=f"crowd-{number:02}",
@@ -47,14 +50,14 @@ def make_crowd(channels: int, releases: int, *, at: datetime) -> None:
     )
     for channel in made:
         for system in System:
-            _fill(channel, system, releases, at)
+            _fill(channel, system, releases, at, whole)
 
 
-def _fill(channel: Channel, system: System, count: int, at: datetime) -> None:
+def _fill(channel: Channel, system: System, count: int, at: datetime, whole: int) -> None:
     rows = [_release(channel, system, age, count, at) for age in range(count - 1, -1, -1)]
     kept = Release.objects.bulk_create(rows, batch_size=BATCH)
-    newest = kept[-WHOLE:]
-    Build.objects.bulk_create(_builds(kept[:-WHOLE], VARIANTS[:1]), batch_size=BATCH)
+    newest = kept[-whole:]
+    Build.objects.bulk_create(_builds(kept[:-whole], VARIANTS[:1]), batch_size=BATCH)
     builds = Build.objects.bulk_create(_builds(newest, VARIANTS), batch_size=BATCH)
     good = [release for release in newest if release.is_published]
     Artifact.objects.bulk_create(_artifacts(good, builds), batch_size=BATCH)

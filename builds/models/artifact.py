@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 
-from builds.choices import Role, Variant
+from builds.choices import ReleaseStatus, Role, Variant
 from builds.models.build import Build
 from builds.models.release import Release
 
@@ -30,9 +30,9 @@ class ArtifactQuerySet(models.QuerySet["Artifact"]):
 
     def readable(self) -> ArtifactQuerySet:
         """Those of releases that were published once, with release and channel."""
-        return self.filter(release__in=Release.objects.known_to_outside()).select_related(
-            "release", "release__channel"
-        )
+        # By the joined row: a subquery would first list every release that there ever was.
+        known = self.filter(release__status__in=ReleaseStatus.known_to_outside())
+        return known.select_related("release", "release__channel")
 
     def at_head(self, channel: str, name: str) -> Artifact | None:
         """The artifact of this name in the channel's present releases."""
@@ -57,7 +57,7 @@ class ArtifactQuerySet(models.QuerySet["Artifact"]):
 
     def names_in(self, channel: str, version: str = "") -> list[str]:
         """The names of the files of a version that may be read; of the present releases for ""."""
-        readable = self.filter(release__in=Release.objects.published())
+        readable = self.filter(release__status=ReleaseStatus.PUBLISHED)
         if version:
             held = readable.filter(release__channel__name=channel, release__version=version)
         else:

@@ -95,6 +95,7 @@ class Build(Leased):
             models.Index(fields=["status", "lease_until"]),
             models.Index(fields=["queued_at", "id"]),
             models.Index(name="build_by_end", fields=["finished_at"]),
+            models.Index(name="build_by_status", fields=["status", "-queued_at", "-id"]),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.db import models
-from django.db.models import Count, Min, Q
+from django.db.models import Count, Exists, Min, OuterRef, Q
 from django.db.models.functions import Now
 
 from builds.choices import BuildStatus, Variant
@@ -133,12 +134,24 @@ class BuildQuerySet(models.QuerySet["Build"]):
     ) -> BuildQuerySet:
         """Those that fit all that is given; `since` and `until` are about when they were queued."""
         fits = {
-            "release__channel__name": channel,
-            "release__system": system,
             "status": status,
             "release__version": version,
             "variant": variant,
             "queued_at__gte": since,
             "queued_at__lt": until,
         }
-        return self.filter(**{name: value for name, value in fits.items() if value is not None})
+        found = self.filter(**{name: value for name, value in fits.items() if value is not None})
+        return found.among(channel=channel, system=system)
+
+    def among(self, *, channel: str | None = None, system: str | None = None) -> BuildQuerySet:
+        """Those of releases of a channel, on a system; for lists of which only the newest are read.
+
+        Asked of each build in turn: from the channel's releases a database would come to all of
+        their builds, and sort them, before it knows the newest.
+        """
+        fits = {"channel__name": channel, "system": system}
+        known = {name: value for name, value in fits.items() if value is not None}
+        if not known:
+            return self
+        releases = apps.get_model("builds", "Release").objects.order_by()
+        return self.filter(Exists(releases.filter(pk=OuterRef("release"), **known)))

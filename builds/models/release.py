@@ -85,6 +85,22 @@ class Release(Planned, Retained):
             models.Index(fields=["channel", "version"]),
             models.Index(fields=["created_at", "id"]),
             models.Index(name="release_by_end", fields=["finished_at"]),
+            models.Index(name="release_by_publish", fields=["-published_at", "-id"]),
+            models.Index(name="release_by_status", fields=["status", "created_at", "id"]),
+            # Lists of one channel on one system find their newest row, however many there are.
+            models.Index(
+                name="release_of_pair", fields=["channel", "system", "-created_at", "-id"]
+            ),
+            models.Index(
+                name="release_of_pair_by_status",
+                fields=["channel", "system", "status", "-created_at", "-id"],
+            ),
+            models.Index(
+                name="release_of_pair_by_end", fields=["channel", "system", "-finished_at", "-id"]
+            ),
+            models.Index(
+                name="release_of_pair_by_publish", fields=["channel", "system", "-published_at"]
+            ),
         ]
         constraints = [
             models.CheckConstraint(

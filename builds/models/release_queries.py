@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, cast
 from django.apps import apps
 from django.db import models
 from django.db.models import F, Max, OuterRef, Prefetch, Q, Subquery
-from django.db.models.functions import Coalesce, Now, RowNumber
+from django.db.models.functions import Coalesce, Now
 
-from builds.choices import ReleaseStatus
+from builds.choices import ReleaseStatus, System
 from builds.models.channel import Channel
 from builds.models.head import Head
 from builds.models.lease import is_free
@@ -111,19 +111,27 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
 
     def ended_since(self, at: datetime) -> ReleaseQuerySet:
         """Those that came to an end, or were published, at this time or later."""
-        return self.ended().filter(Q(finished_at__gte=at) | Q(published_at__gte=at))
+        since = [self.filter(finished_at__gte=at), self.filter(published_at__gte=at)]
+        return self.ended().in_any(since)
 
     def last_ended(self, *, or_since: datetime | None = None) -> ReleaseQuerySet:
-        """The one of each channel and system that ended last, with its channel, the last first.
+        """The one of each channel and system that is built that ended last, the last first.
 
         With `or_since` also those that came to an end, or were published, at this time or later.
         """
-        order = [F("finished_at").desc(), F("pk").desc()]
-        place = models.Window(RowNumber(), partition_by=[F("channel"), F("system")], order_by=order)
-        wanted = Q(place=1)
+        # From the few pairs that are built to their newest row, each found in the index.
+        ended = self.ended().filter(channel=OuterRef("channel"), system=OuterRef("system"))
+        newest = ended.order_by("-finished_at", "-pk").values("pk")[:1]
+        pairs = (
+            apps.get_model("builds", "Target").objects.order_by().annotate(newest=Subquery(newest))
+        )
+        wanted = [self.filter(pk__in=pairs.values("newest"))]
         if or_since is not None:
-            wanted |= Q(finished_at__gte=or_since) | Q(published_at__gte=or_since)
-        found = self.ended().alias(place=place).filter(wanted)
+            wanted += [
+                self.filter(finished_at__gte=or_since),
+                self.filter(published_at__gte=or_since),
+            ]
+        found = self.ended().in_any(wanted)
         return found.select_related("channel").order_by("-finished_at", "-pk")
 
     def with_progress(self) -> ReleaseQuerySet:
@@ -147,9 +155,15 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
 
     def newest_of_each_system(self, most: int) -> ReleaseQuerySet:
         """The newest ones of each system, of releases of one channel."""
-        order = [F("created_at").desc(), F("pk").desc()]
-        place = models.Window(RowNumber(), partition_by="system", order_by=order)
-        return self.alias(place=place).filter(place__lte=most)
+        newest = self.order_by("-created_at", "-pk").values("pk")
+        return self.in_any(
+            [self.filter(pk__in=newest.filter(system=system)[:most]) for system in System]
+        )
+
+    def in_any(self, found: Iterable[ReleaseQuerySet]) -> ReleaseQuerySet:
+        """Those that one of these finds, each by its own index: databases read all for an OR."""
+        first, *others = (each.order_by().values("pk") for each in found)
+        return self.filter(pk__in=first.union(*others))
 
     def named(self, channel: str, version: str) -> ReleaseQuerySet:
         """The one or two releases (one per system) that share this name and folder."""
@@ -162,13 +176,16 @@ class ReleaseQuerySet(models.QuerySet["Release"]):
         either = Q(pk=Subquery(before)) | Q(pk=Subquery(after))
         return self.filter(either).select_related("channel").order_by("published_at")
 
-    def up_to(self, last: Iterable[Release]) -> ReleaseQuerySet:
+    def up_to(self, last: Collection[Release]) -> ReleaseQuerySet:
         """The published ones that are, or came before, one of these of their channel and system."""
         before = [
             Q(channel=each.channel_id, system=each.system, sequence__lte=each.sequence)
             for each in last
         ]
-        return self.published().filter(reduce(or_, before)) if before else self.none()
+        # The channels once more by themselves: an index is not found through an OR.
+        channels = {each.channel_id for each in last}
+        found = self.published().filter(channel__in=channels)
+        return found.filter(reduce(or_, before)) if before else self.none()
 
     def versions(self) -> models.QuerySet[Release, tuple[str, str]]:
         """Channel's name and version of each folder that they lie in, the newest first."""

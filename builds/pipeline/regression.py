@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
-from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models import F, OuterRef, Q, Subquery, Value
+from django.db.models.functions import Coalesce
 
 from builds.choices import BuildStatus, ReleaseStatus
-from builds.models import Build, Release
+from builds.models import Build, Release, Target
 from builds.models.release_queries import ReleaseQuerySet
 
+_EVER = Value(datetime.min.replace(year=2, tzinfo=UTC))
 _GITHUB = re.compile(r"github:(?P<owner>[\w.-]+)/(?P<name>[\w.-]+)(?:[/?]|\Z)")
 
 
@@ -56,15 +58,21 @@ def regression(release: Release) -> Regression | None:
 
 
 def reds() -> ReleaseQuerySet:
-    """The failed releases since the last good one of each channel and system, oldest first."""
-    known = Release.objects.known_to_outside().filter(
-        channel=OuterRef("channel"), system=OuterRef("system")
+    """The failed releases since the last good one of each pair that is built, oldest first."""
+    good = Release.objects.known_to_outside().filter(
+        channel=OuterRef("channel"), system=OuterRef("system"), published_at__isnull=False
     )
-    newest = known.order_by("-published_at").values("created_at")[:1]
-    failed = Release.objects.failed().select_related("channel")
-    return failed.annotate(green_at=Subquery(newest)).filter(
-        Q(green_at=None) | Q(created_at__gt=F("green_at"))
+    newest = good.order_by("-published_at").values("created_at")[:1]
+    # From the few pairs that are built to what came after their last good one: all others that
+    # ever failed are not looked at.
+    pairs = Target.objects.order_by().annotate(green_at=Coalesce(Subquery(newest), _EVER))
+    red = pairs.filter(
+        channel__releases__system=F("system"),
+        channel__releases__status=ReleaseStatus.FAILED,
+        channel__releases__created_at__gt=F("green_at"),
     )
+    found = Release.objects.failed().filter(pk__in=red.values("channel__releases"))
+    return found.select_related("channel")
 
 
 def first_reds(found: Iterable[Release] | None = None) -> dict[tuple[int, str], Regression]:

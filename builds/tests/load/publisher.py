@@ -1,14 +1,32 @@
-"""Publishes and rolls back, over and over, in a process of its own: `publisher.py COUNT`."""
+"""Publishes and rolls back, over and over, in a process of its own: `publisher.py COUNT [SECONDS]`.
+
+With SECONDS it waits so long before each.
+"""
 
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import django
 
 
-def main(count: int) -> None:
+def sign_here() -> None:
+    """Let this process sign with keys of its own, which it makes where there are none."""
+    from django.conf import settings  # only after the set-up
+    from django.utils import timezone
+
+    from builds.signing import Keyring
+
+    keyring = Keyring(Path(settings.SIGNER_KEYS))
+    if not keyring.is_there:
+        keyring.make(at=timezone.now())
+    options = {"keys": str(keyring.folder)}
+    settings.SIGNER = {"BACKEND": "builds.signer.local.LocalSigner", "OPTIONS": options}
+
+
+def main(count: int, pause: float = 0) -> None:
     """Publish `count` times; after every fifth publish the head goes back and forth once."""
     django.setup()
     from django.conf import settings  # only after the set-up
@@ -16,20 +34,16 @@ def main(count: int) -> None:
 
     from builds.models import Head
     from builds.pipeline import write_moving
-    from builds.signing import Keyring
     from builds.tests.downloads.conftest import stored_release
     from builds.tests.models.rows import channel
 
-    keyring = Keyring(Path(settings.SIGNER_KEYS))
-    if not keyring.is_there:
-        keyring.make(at=timezone.now())
-    options = {"keys": str(keyring.folder)}
-    settings.SIGNER = {"BACKEND": "builds.signer.local.LocalSigner", "OPTIONS": options}
+    sign_here()
     settings.MANIFEST_EXPIRES_DAYS = 100 * 365
     of = channel(is_default=True)
     before = stored_release(of, "week.0")
     print("ready", flush=True)  # the test waits for it
     for number in range(1, count):
+        time.sleep(pause)
         release = stored_release(of, f"week.{number}")
         if number % 5 == 0:
             for head in (before, release):
@@ -39,4 +53,4 @@ def main(count: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), *map(float, sys.argv[2:3]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -20,6 +21,7 @@ from builds.models import Build, Release
 from builds.tests.downloads.test_downloads import body
 
 MOST_QUERIES = 10
+GROWING = frozenset({"release", "build", "artifact", "check", "headmove", "downloadcount"})
 FIRST_VISIT = 60_000  # bytes
 
 PAGES = (
@@ -102,6 +104,40 @@ def test_every_page_takes_at_most_ten_queries(db: None, client: Client) -> None:
             body(response)
         counts[path] = len(queries)
     assert {path: count for path, count in counts.items() if count > MOST_QUERIES} == {}
+
+
+@pytest.mark.usefixtures("crowd")
+def test_no_page_reads_all_of_a_history(db: None, client: Client) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("asks SQLite for its plans")
+    asked: dict[str, tuple[str, str, tuple[object, ...]]] = {}
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        asked.setdefault(re.sub(r"%s(, %s)*", "?", sql), (path, sql, params))
+        return execute(sql, params, many, context)
+
+    for path in pages():
+        with connection.execute_wrapper(note):
+            body(client.get(path))
+    assert len(asked) > 50
+    long = {
+        path: found
+        for path, sql, params in asked.values()
+        if sql.startswith("SELECT") and (found := _read_whole(sql, params))
+    }
+    assert set(long) <= {"/status/"}  # adds up what the storage holds, which retention bounds
+
+
+def _read_whole(sql: str, params: tuple[object, ...]) -> list[str]:
+    """The tables that grow with time and that this query reads from end to end."""
+    if re.search(r"LIMIT \d+( OFFSET \d+)?\Z", sql):
+        return []  # walks along an index until it has enough
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {sql}", params)
+        steps = [row[3] for row in cursor.fetchall()]
+    names = [match[1] for step in steps if (match := re.match(r"SCAN (\w+)", step))]
+    tables = {alias: table for table, alias in re.findall(r'"builds_(\w+)" ([TUVW]\d+)', sql)}
+    return [name for name in names if tables.get(name, name.removeprefix("builds_")) in GROWING]
 
 
 @pytest.mark.usefixtures("crowd")
