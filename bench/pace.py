@@ -119,7 +119,8 @@ async def paced(url: str, rate: float, seconds: float, mix: dict[str, int]) -> T
         else:
             told.late = max(told.late, -wait)
         told.asked += 1
-        task = asyncio.create_task(one(*chosen.choices(paths, weights), due))
+        (path,) = chosen.choices(paths, weights)
+        task = asyncio.create_task(one(path, due))
         running.add(task)
         task.add_done_callback(running.discard)
     await asyncio.gather(*running)

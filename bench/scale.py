@@ -215,7 +215,9 @@ def _money(given: Assumptions) -> list[list[str]]:
 
 def given_by(words: list[str]) -> Assumptions:
     """The usual ones, changed by `--name value`. Raises ValueError for what is none of them."""
-    kinds = {each.name: type(each.default) for each in fields(Assumptions)}
+    kinds: dict[str, type[float]] = {
+        each.name: type(getattr(Assumptions, each.name)) for each in fields(Assumptions)
+    }
     changed: dict[str, float] = {}
     for name, value in zip(words[::2], words[1::2], strict=True):
         key = name.removeprefix("--").replace("-", "_")

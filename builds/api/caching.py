@@ -59,7 +59,7 @@ def hashed(
     )
 
 
-def asked_again(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponseBase]:
+def asked_again(view: Callable[..., Any]) -> Callable[..., HttpResponseBase]:
     """Let a view that makes the same bytes again and again answer 304 to who has them."""
 
     def answer(request: HttpRequest, **parameters: Any) -> HttpResponseBase:

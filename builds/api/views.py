@@ -67,7 +67,7 @@ def _merge(routers: list[BoundRouter]) -> None:
                 first.path_operations[at].operations.extend(moved.operations)
 
 
-api = PortalAPI(  # type: ignore[misc]  # the decorator's type variable stands in no argument
+api = PortalAPI(
     title="NixOS images portal",
     version="1",
     description="What is the latest image of a channel, and where its files are.",

@@ -59,7 +59,7 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
     def __init__(self, **options: Any) -> None:
         """See django-storages; tries again after pauses that grow, each of a random length."""
         super().__init__(**options)
-        self.client_config = self.client_config.merge(PATIENT)
+        self.client_config: Any = self.client_config.merge(PATIENT)
 
     def put_once(self, key: str, source: Path, *, tick: Tick = nothing) -> Stored:
         """See ArtifactStorage."""

@@ -163,7 +163,7 @@ def build_site(settings: LazySettings, folder: Path) -> Site:
         "number": 1,
         "rest": "nothing",
         "tag": "demo/1.0",
-        "id": people["superuser"].pk,
+        "id": mine.owner_id,
         "content_type_id": ContentType.objects.get_for_model(Release).pk,
         **{f"builds/<int:pk>/{verb} pk": failed.pk for verb in ("", "log", "cancel", "retry")},
         **{f"releases/<int:pk>/{verb} pk": draft.pk for verb in ("cancel", "publish")},

@@ -25,7 +25,8 @@ def tar_of(row: Mapping[str, Any]) -> bytes:
         if "times" in row
         else one * again
     )
-    return members + bytes(row.get("end", 2 * BLOCK)) + row.get("behind", "").encode()
+    end: bytes = bytes(row.get("end", 2 * BLOCK)) + row.get("behind", "").encode()
+    return members + end
 
 
 def _member(fields: Mapping[str, Any]) -> bytes:

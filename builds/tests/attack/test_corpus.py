@@ -253,7 +253,7 @@ def _output(folder: Path) -> Path:
     os.mkfifo(out / "pipe")
     with socket.socket(socket.AF_UNIX) as made, contextlib.chdir(out):
         made.bind("socket")  # its full path would be too long
-    for name, target in {
+    targets: dict[str, str | Path] = {
         "link-out": "../else/secret",
         "link-abs": other / "secret",
         "link-chain": "link-out",
@@ -261,7 +261,8 @@ def _output(folder: Path) -> Path:
         "link-loop": "link-loop",
         "link-nowhere": "/nowhere",
         "link-proc": "/proc/self/exe",
-    }.items():
+    }
+    for name, target in targets.items():
         (out / name).symlink_to(target)
     return out
 
@@ -319,7 +320,7 @@ def test_tokens(answer: Any, db: None) -> None:
     texts = _tokens()
 
     def opens(row: Row) -> int:
-        told = {}
+        told: dict[str, Any] = {}
         if "authorization" in row:
             told["HTTP_AUTHORIZATION"] = _written(row["authorization"], texts)
         if "header" in row:
@@ -383,7 +384,7 @@ def test_ranges() -> None:
         try:
             span = requested_span(row["range"], "", '"x"', 1000)
         except NotSatisfiable:
-            return row["expected"] == "none"
+            return bool(row["expected"] == "none")
         found = "all" if span is None else [span.start, span.length]
         return bool(found == row["expected"])
 

@@ -31,13 +31,12 @@ def test_no_migration_breaks_the_release_before(loader: MigrationLoader) -> None
 
 def made_of(*steps: Any, **marks: Any) -> Migration:
     migration = Migration("9999_try", "builds")
-    migration.operations = list(steps)
-    for name, value in marks.items():
+    for name, value in {"operations": list(steps), **marks}.items():
         setattr(migration, name, value)
     return migration
 
 
-REQUIRED = models.IntegerField(default=0)
+REQUIRED: Any = models.IntegerField(default=0)
 UNSAFE = [
     operations.RemoveField("release", "reason"),
     operations.RenameField("release", "reason", "why"),

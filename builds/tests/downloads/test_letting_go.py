@@ -34,7 +34,12 @@ def test_only_a_long_download_gives_its_connection_back(
     monkeypatch.setattr(responses, "LONG", long)
     closed: list[bool] = []
     close = connection.close
-    monkeypatch.setattr(connection, "close", lambda: (closed.append(True), close()))
+
+    def note() -> None:
+        closed.append(True)
+        close()
+
+    monkeypatch.setattr(connection, "close", note)
 
     answer = client.get(path)
 

@@ -144,7 +144,16 @@ def redis(folder: Path, address: str) -> Iterator[str]:
     """A Redis on the network with the configuration of deploy/redis; its URL."""
     port = free_port()
     config = settings.BASE_DIR / "deploy" / "redis" / "redis.conf"
-    words = ["--bind", address, "--port", str(port), "--dir", folder, "--protected-mode", "no"]
+    words: list[str | Path] = [
+        "--bind",
+        address,
+        "--port",
+        str(port),
+        "--dir",
+        folder,
+        "--protected-mode",
+        "no",
+    ]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([program(), config, *words], stdout=log, stderr=log)
     try:

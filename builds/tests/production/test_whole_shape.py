@@ -99,7 +99,8 @@ def verify(server: Front, folder: Path, system: str, latest: dict[str, Any]) -> 
         check=False,
     )
     assert verified.returncode == 0, verified.stdout + verified.stderr
-    told = dict(reversed(line.split("  ")) for line in sums.decode().splitlines())
+    lines = [line.split("  ") for line in sums.decode().splitlines()]
+    told = {name: sha256 for sha256, name in lines}
     assert told == {each["name"]: each["sha256"] for each in latest["artifacts"]}
     for name, sha256 in told.items():
         for path in (f"{place}/{name}", f"/releases/download/demo/{name}"):

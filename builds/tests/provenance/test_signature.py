@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from django.test import Client
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
-from securesystemslib.signer import SSlibKey
+from securesystemslib.signer._key import SSlibKey
 
 from builds import signing
 from builds.models import Artifact, Build, BuildRecord, Release
@@ -55,7 +55,7 @@ def current(keys: Path) -> tuple[str, str, Path]:
 def verifies(data: bytes, key_id: str, pem: bytes) -> bool:
     """What securesystemslib says of an envelope."""
     public = load_pem_public_key(pem)
-    key = SSlibKey.from_crypto(public, keyid=key_id)  # type: ignore[arg-type]
+    key = SSlibKey.from_crypto(public, keyid=key_id)
     try:
         return set(Envelope.from_dict(json.loads(data)).verify([key], 1)) == {key_id}
     except VerificationError:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -54,7 +55,7 @@ def sent_by_itself(front: Front) -> int:
 
 def where(settings: LazySettings) -> tuple[bool, dict[str, str]]:
     """Whether the files lie in a folder, else the settings of a portal that has them in S3."""
-    storage = settings.STORAGES["artifacts"]
+    storage: dict[str, Any] = settings.STORAGES["artifacts"]
     if storage["BACKEND"].endswith("FolderStorage"):
         return True, {}
     return False, in_bucket(storage["OPTIONS"]["endpoint_url"])
@@ -199,7 +200,15 @@ def test_pages_go_to_https_and_what_machines_load_stays_plain(
         )
         for path in plain:
             assert ask(server.url, path).status == 200, path
-        curl = ["curl", "-sk", "--http2", "-H", "Accept: text/html", "-o", tmp_path / "page"]
+        curl: list[str | Path] = [
+            "curl",
+            "-sk",
+            "--http2",
+            "-H",
+            "Accept: text/html",
+            "-o",
+            tmp_path / "page",
+        ]
         curl += ["-w", "%{http_version} %{http_code}"]
         done = subprocess.run([*curl, f"{server.https_url}/"], capture_output=True, check=True)
         assert done.stdout == b"2 200"
@@ -258,7 +267,7 @@ def test_readers_and_writers_that_are_slow_hold_nobody_up(
 
 def reader(url: str, path: str) -> socket.socket:
     """Somebody who asks for a file and reads nothing of it."""
-    line = socket.create_connection((urlsplit(url).hostname, urlsplit(url).port))
+    line = socket.create_connection(("127.0.0.1", urlsplit(url).port or 80))
     line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     line.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
     return line
@@ -266,7 +275,7 @@ def reader(url: str, path: str) -> socket.socket:
 
 def writer(url: str) -> socket.socket:
     """Somebody who never comes to the end of what he sends."""
-    line = socket.create_connection((urlsplit(url).hostname, urlsplit(url).port))
+    line = socket.create_connection(("127.0.0.1", urlsplit(url).port or 80))
     line.sendall(
         b"POST /accounts/login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99\r\n\r\nu"
     )

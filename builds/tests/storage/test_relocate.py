@@ -169,8 +169,15 @@ def test_move_that_is_killed_goes_on_where_it_was(
     here = FolderStorage(location=storage_folder)
     environment = os.environ | in_bucket(s3_server)
     environment |= {"DATA_DIR": str(tmp_path), "AWS_STORAGE_BUCKET_NAME": BUCKET}
-    manage = [sys.executable, django_settings.BASE_DIR / "manage.py"]
-    command = [*manage, "migrate_storage", "file", "s3", "--folder", storage_folder]
+    manage: list[str | Path] = [sys.executable, django_settings.BASE_DIR / "manage.py"]
+    command: list[str | Path] = [
+        *manage,
+        "migrate_storage",
+        "file",
+        "s3",
+        "--folder",
+        storage_folder,
+    ]
     subprocess.run([*manage, "migrate", "-v0"], env=environment, check=True)
 
     killed = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)

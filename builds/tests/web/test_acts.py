@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
@@ -58,7 +60,8 @@ def test_click_hands_the_plan_of_each_draft_to_the_broker(
     monkeypatch.setattr(celery_app, "_pool", None)
     monkeypatch.setattr(celery_app.amqp, "_producer_pool", None)
     with celery_app.connection_for_write() as connection:
-        connection.default_channel.client.flushall()
+        redis: Any = connection.default_channel
+        redis.client.flushall()
     ChannelFactory(name="demo")
     as_admin.post("/channels/demo/trigger")
     with celery_app.connection_for_read(redis_url) as connection:

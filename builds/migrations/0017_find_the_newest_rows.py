@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("builds", "0014_sign_releases"),
+        ("builds", "0016_how_builds_were_made"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
