@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.exceptions import SuspiciousOperation
 
 from builds import meters
-from builds.pipeline import documents
+from builds.pipeline import naming
 from builds.storage import ROOT, artifacts, channel_key
 from portal.measured import FILE, ROUTE
 from portal.request_id import HEADER
@@ -68,7 +68,7 @@ class KeptAnswers:
     def __init__(self, application: WSGIApplication) -> None:
         self._application = application
         self._kept: dict[tuple[str, ...], Kept] = {}
-        self._names = frozenset(documents.moving_names()) - {documents.history_name()}
+        self._names = frozenset(naming.moving_names()) - {naming.history_name()}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer from what is kept, or let Django answer."""

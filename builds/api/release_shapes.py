@@ -25,7 +25,7 @@ from builds.boot.commands import boot_commands
 from builds.choices import ReleaseStatus, System, TransferKind, Trigger
 from builds.models import Artifact, Build, Check, Damage, Release, Transfer
 from builds.models.release_queries import IS_LATEST, TOTAL_SIZE
-from builds.pipeline import documents, source_url
+from builds.pipeline import documents, naming, source_url
 from builds.pipeline.canonical import public_ref
 
 RECORD = f"{PORTAL}/api/v1/releases/demo/26.05.20260820.b18a4b9/x86_64-linux/"
@@ -216,12 +216,12 @@ def release_detail_shape(
         forced=release.forced,
         sandboxed=release.sandboxed,
         excerpt=logs.plain(release.excerpt),
-        manifest_url=_paper(release, documents.manifest_name(release.system), base),
-        sums_url=_paper(release, documents.sums_name(release.system), base),
-        signatures=_signatures(release, documents.sums_name(release.system), base),
-        manifest_signatures=_signatures(release, documents.manifest_name(release.system), base),
-        provenance_url=document_url(release, documents.provenance_name(release.system), base),
-        sbom_url=document_url(release, documents.sbom_name(release.system), base),
+        manifest_url=_paper(release, naming.manifest_name(release.system), base),
+        sums_url=_paper(release, naming.sums_name(release.system), base),
+        signatures=_signatures(release, naming.sums_name(release.system), base),
+        manifest_signatures=_signatures(release, naming.manifest_name(release.system), base),
+        provenance_url=document_url(release, naming.provenance_name(release.system), base),
+        sbom_url=document_url(release, naming.sbom_name(release.system), base),
         successor_url=release_url(successor, base) if successor else None,
         checks=[_tried(check) for check in release.checks.all()],
         artifacts=[_file(artifact, release, wrong, base) for artifact in release.artifacts.all()],

@@ -10,7 +10,7 @@ from builds.api.moments import Time
 from builds.boot.addresses import immutable_url, moving_url, paper_url
 from builds.boot.commands import boot_commands
 from builds.models import Artifact, Check, HeadMove, Release
-from builds.pipeline import documents
+from builds.pipeline import documents, naming
 
 PORTAL = "https://images.example.org"
 FOLDER = f"{PORTAL}/releases/download/demo"
@@ -164,11 +164,11 @@ def latest_shape(release: Release, base: str) -> LatestShape:
         published_at=release.published_at,
         origin=OriginShape(kind=release.origin, source=release.source),
         release_url=f"{base}{release.get_absolute_url()}",
-        manifest_url=paper_url(base, release, documents.manifest_name(release.system)),
-        sums_url=paper_url(base, release, documents.sums_name(release.system)),
-        signatures=signature_urls(release, documents.sums_name(release.system), base),
-        provenance_url=document_url(release, documents.provenance_name(release.system), base),
-        sbom_url=document_url(release, documents.sbom_name(release.system), base),
+        manifest_url=paper_url(base, release, naming.manifest_name(release.system)),
+        sums_url=paper_url(base, release, naming.sums_name(release.system)),
+        signatures=signature_urls(release, naming.sums_name(release.system), base),
+        provenance_url=document_url(release, naming.provenance_name(release.system), base),
+        sbom_url=document_url(release, naming.sbom_name(release.system), base),
         checks=[
             check_shape(check)
             for check in release.checks.all()
@@ -212,7 +212,7 @@ def latest_then_shape(
 
 def signature_urls(release: Release, name: str, base: str) -> dict[str, str]:
     """Where the signatures of one of its papers lie, by kind; those that were noted with it."""
-    kinds = zip(("ssh", "minisign"), documents.signature_names(name), strict=True)
+    kinds = zip(("ssh", "minisign"), naming.signature_names(name), strict=True)
     noted = release.papers
     return {kind: paper_url(base, release, each) for kind, each in kinds if each in noted}
 

@@ -13,7 +13,7 @@ from builds.boot.options import BootOptions
 from builds.boot.script import composed_path
 from builds.choices import Role, System
 from builds.models import Release
-from builds.pipeline.documents import script_name
+from builds.pipeline.naming import script_name
 
 FIELD_LIMIT = 127
 """Letters of a boot file in DHCP's fixed field (RFC 2131)."""

@@ -14,7 +14,7 @@ from builds.boot.screen import screen
 from builds.boot.standing import what_became
 from builds.choices import Role, Variant
 from builds.models import Artifact, Damage, Release
-from builds.pipeline import documents
+from builds.pipeline import documents, naming
 from builds.pipeline.timestamps import over_at
 
 VARIANTS = {
@@ -83,8 +83,8 @@ def _release(release: Release, base: str) -> Facts:
         version=release.version or "",
         sequence=str(release.sequence),
         published_at=_moment(release.published_at),
-        sums_url=paper_url(base, release, documents.sums_name(release.system)),
-        manifest_url=paper_url(base, release, documents.manifest_name(release.system)),
+        sums_url=paper_url(base, release, naming.sums_name(release.system)),
+        manifest_url=paper_url(base, release, naming.manifest_name(release.system)),
         why=why,
     )
 
@@ -93,7 +93,7 @@ def _latest(release: Release, base: str, timestamps: Mapping[str, bytes] | None)
     """Until when this is the latest, and where the signer says so; "" for what is not known."""
     if timestamps is None:
         return _quoted(expires_at="", timestamp_url="")
-    name = documents.timestamp_name(release.system)
+    name = naming.timestamp_name(release.system)
     until = over_at(timestamps.get(name)) or documents.expires_at(release)
     url = moving_url(base, release.channel.name, name) if name in timestamps else ""
     return _quoted(expires_at=_moment(until), timestamp_url=url)

@@ -10,7 +10,7 @@ from builds.boot.addresses import base_url
 from builds.downloads.rate import within_rate
 from builds.downloads.responses import IMMUTABLE, MOVING, file_response, plain, text_response
 from builds.models import Artifact, Channel, Check, Damage, Release
-from builds.pipeline import documents
+from builds.pipeline import documents, naming
 from builds.signing import PAPERS
 from builds.storage import artifacts, public_key
 
@@ -122,9 +122,9 @@ def _artifact(
 def _paper(request: HttpRequest, channel: str, version: str, name: str) -> HttpResponseBase:
     """What stands beside the artifacts of a release, as it lies in the storage."""
     for release in Release.objects.named(channel, version).known_to_outside():
-        if name not in documents.paper_names(release.system):
+        if name not in naming.paper_names(release.system):
             continue
-        if name in documents.document_names(release.system) and name not in release.papers:
+        if name in naming.document_names(release.system) and name not in release.papers:
             continue  # its manifest names none
         if not release.is_published:
             return _gone(request, release)
@@ -134,7 +134,7 @@ def _paper(request: HttpRequest, channel: str, version: str, name: str) -> HttpR
         data = artifacts().read(release.key(name))
         if data is not None:
             # A stolen key's signatures are replaced; what they sign never is.
-            caching = MOVING if documents.may_be_signed_again(name) else IMMUTABLE
+            caching = MOVING if naming.may_be_signed_again(name) else IMMUTABLE
             return text_response(request, name, data, caching=caching)
     return plain(f"There is no {name} in {channel} {version}.", 404)
 

@@ -6,7 +6,7 @@ from django.template.loader import render_to_string
 
 from builds.choices import Role
 from builds.models import Release
-from builds.pipeline import documents
+from builds.pipeline import documents, naming
 
 
 def scripts(release: Release, *, moving: bool) -> dict[str, bytes]:
@@ -21,10 +21,10 @@ def scripts(release: Release, *, moving: bool) -> dict[str, bytes]:
     folder = f"{release.version}/" if moving else ""
     context = {"release": release, "folder": folder, **netboot, **digests}
     return {
-        documents.verifying_name(release.system, kind): render_to_string(
+        naming.verifying_name(release.system, kind): render_to_string(
             f"boot/{kind}.ipxe", context
         ).encode()
-        for kind in documents.VERIFYING
+        for kind in naming.VERIFYING
     }
 
 

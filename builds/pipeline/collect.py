@@ -26,7 +26,7 @@ from builds.models import (
     monday,
 )
 from builds.pipeline import arriving
-from builds.pipeline.documents import is_manifest
+from builds.pipeline.naming import is_manifest
 from builds.pipeline.publish import is_told, write_moving
 from builds.pipeline.retention import ORPHAN_AGE, is_orphan, names_in, orphans
 from builds.storage import ROOT, artifacts

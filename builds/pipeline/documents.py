@@ -11,18 +11,14 @@ from typing import Any
 from django.conf import settings
 from django.template.loader import render_to_string
 
-from builds.choices import Role, System
+from builds.choices import Role
 from builds.models import Artifact, Build, Check, Head, Release, SignedSums
-from builds.pipeline import provenance
+from builds.pipeline import naming, provenance
 from builds.pipeline.canonical import canonical, exact, instant, public_ref
-from builds.pipeline.provenance import provenance_name
-from builds.pipeline.sbom import sbom, sbom_name
-from builds.signing import CMS_SUFFIX, SUFFIXES
+from builds.pipeline.sbom import sbom
 
 MANIFEST_FORMAT = 1
-MOVING_SUMS = "SHA256SUMS"
 HEADS = "heads"  # in the signer's answers, what its files are bound to: see heads_digest
-VERIFYING = ("verified", "pinned")  # by signature, by digest
 HISTORY_TIMES = ("published_at", "finished_at", "kept_at", "expired_at")
 
 
@@ -32,121 +28,6 @@ class Line:
 
     sha256: str
     name: str
-
-
-def sums_name(system: str) -> str:
-    """The name of the sums file of one release."""
-    return f"SHA256SUMS-{system}"
-
-
-def manifest_name(system: str) -> str:
-    """The name of the manifest of one release."""
-    return f"release-{system}.json"
-
-
-def is_manifest(name: str) -> bool:
-    """Whether a file's name is that of a manifest."""
-    return name in {manifest_name(system) for system in System}
-
-
-def script_name(system: str) -> str:
-    """The name of the iPXE script of one system."""
-    return f"netboot-{system}.ipxe"
-
-
-def verifying_name(system: str, kind: str) -> str:
-    """The name of an iPXE script that verifies what it loads; `kind` is one of VERIFYING."""
-    return f"netboot-{system}-{kind}.ipxe"
-
-
-def verifying_names(system: str) -> list[str]:
-    """The names of those scripts."""
-    return [verifying_name(system, kind) for kind in VERIFYING]
-
-
-def boot_signature_names(system: str) -> list[str]:
-    """The names of the signatures for iPXE's imgverify of one release."""
-    names = [System(system).kernel_name, f"initrd-{system}", script_name(system)]
-    return [f"{name}{CMS_SUFFIX}" for name in (*names, *verifying_names(system))]
-
-
-def latest_name(system: str) -> str:
-    """The name of the file that tells a mirror's readers what is the latest."""
-    return f"latest-{system}.json"
-
-
-def timestamp_name(system: str) -> str:
-    """The name of the signer's word on what is the latest now; see `timestamps`."""
-    return f"timestamp-{system}.json"
-
-
-def timestamp_names(system: str) -> list[str]:
-    """The same with those of its signatures."""
-    name = timestamp_name(system)
-    return [name, *signature_names(name)]
-
-
-def history_name() -> str:
-    """The name of the file that tells what became of each release of a channel."""
-    return "releases.json"
-
-
-def unsigned_names(system: str) -> tuple[str, str]:
-    """The names of sums and manifest of one release, without those of their signatures."""
-    return sums_name(system), manifest_name(system)
-
-
-def signature_names(name: str) -> list[str]:
-    """The names of the signatures of a file: SSHSIG, then minisign."""
-    return [f"{name}{suffix}" for suffix in SUFFIXES]
-
-
-def is_signature(name: str) -> bool:
-    """Whether a file's name is that of a signature; it may be signed again by another key."""
-    return name.endswith((*SUFFIXES, CMS_SUFFIX))
-
-
-def document_names(system: str) -> tuple[str, str]:
-    """The names of provenance and SBOM of one release, which the manifest lists if it has them."""
-    return provenance_name(system), sbom_name(system)
-
-
-def is_envelope(name: str) -> bool:
-    """Whether a file's name is that of a provenance, which has its signature inside."""
-    return name in {provenance_name(system) for system in System}
-
-
-def may_be_signed_again(name: str) -> bool:
-    """Whether a file holds a signature, so that its bytes are others once its key is another."""
-    return is_signature(name) or is_envelope(name)
-
-
-def paper_names(system: str) -> frozenset[str]:
-    """The names that files beside the artifacts of one release can have, with signatures."""
-    names = unsigned_names(system)
-    signatures = (each for name in names for each in signature_names(name))
-    for_ipxe = (*verifying_names(system), *boot_signature_names(system))
-    return frozenset({*names, *signatures, *document_names(system), *for_ipxe})
-
-
-def moving_names() -> list[str]:
-    """The names of all files that move with a channel's heads."""
-    per_system = [name(system) for system in System for name in (latest_name, script_name)]
-    return [MOVING_SUMS, *signed_names(), history_name(), *per_system]
-
-
-def signed_names() -> list[str]:
-    """The names of those among them that the signer makes."""
-    made = [
-        name
-        for system in System
-        for name in (
-            *timestamp_names(system),
-            *verifying_names(system),
-            *(f"{each}{CMS_SUFFIX}" for each in verifying_names(system)),
-        )
-    ]
-    return [*signature_names(MOVING_SUMS), *made]
 
 
 def sums(lines: Iterable[Line]) -> bytes:
@@ -171,11 +52,11 @@ def papers(release: Release) -> dict[str, bytes]:
     The provenance is not among them: the signer writes it.
     """
     found = {
-        sums_name(release.system): release_sums(release),
-        manifest_name(release.system): manifest(release),
+        naming.sums_name(release.system): release_sums(release),
+        naming.manifest_name(release.system): manifest(release),
     }
     components = sbom(release)
-    return found if components is None else found | {sbom_name(release.system): components}
+    return found if components is None else found | {naming.sbom_name(release.system): components}
 
 
 def expires_at(release: Release) -> datetime:
@@ -234,8 +115,8 @@ def latest_record(release: Release) -> bytes:
         "sequence": release.sequence,
         "revision": release.revision,
         "published_at": instant(release.published_at),
-        "manifest": f"{release.version}/{manifest_name(release.system)}",
-        "sums": f"{release.version}/{sums_name(release.system)}",
+        "manifest": f"{release.version}/{naming.manifest_name(release.system)}",
+        "sums": f"{release.version}/{naming.sums_name(release.system)}",
         "artifacts": [
             _artifact_record(artifact) | {"url": f"{release.version}/{artifact.name}"}
             for artifact in release.artifacts.all()
@@ -293,17 +174,17 @@ def moving_files(channel: str) -> dict[str, bytes]:
     releases = _at_heads(channel)
     files = _files_of_heads(releases) | signed_of_heads(channel, releases)
     history = history_record(channel)
-    return files if history is None else files | {history_name(): history}
+    return files if history is None else files | {naming.history_name(): history}
 
 
 def moving_file(channel: str, name: str) -> bytes | None:
     """One of them; None where there is none of this name."""
-    if name == history_name():
+    if name == naming.history_name():
         return history_record(channel)
-    if name not in moving_names():
+    if name not in naming.moving_names():
         return None
     releases = _at_heads(channel)
-    if name in signed_names():
+    if name in naming.signed_names():
         return signed_of_heads(channel, releases).get(name)
     return _files_of_heads(releases).get(name)
 
@@ -337,12 +218,12 @@ def _at_heads(channel: str) -> list[Release]:
 def _files_of_heads(releases: list[Release]) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for release in releases:
-        files[latest_name(release.system)] = latest_record(release)
+        files[naming.latest_name(release.system)] = latest_record(release)
         script = boot_script(release, moving=True)
         if script is not None:
-            files[script_name(release.system)] = script
+            files[naming.script_name(release.system)] = script
     if releases:
-        files[MOVING_SUMS] = moving_sums(releases)
+        files[naming.MOVING_SUMS] = moving_sums(releases)
     return files
 
 
@@ -354,7 +235,7 @@ def _moving_lines(release: Release, script: bytes | None) -> list[Line]:
         if artifact.role != Role.IPXE
     ]
     if script is not None:
-        lines.append(Line(digest(script), script_name(release.system)))
+        lines.append(Line(digest(script), naming.script_name(release.system)))
     return lines
 
 

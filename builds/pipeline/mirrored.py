@@ -11,12 +11,12 @@ from typing import Any
 
 from builds.choices import ReleaseStatus, Role, System, Variant
 from builds.models.artifact import DIGEST
-from builds.pipeline import documents
+from builds.pipeline import documents, naming
 from builds.pipeline.scrub import Expected, difference
 from builds.signing import SUFFIXES, BadSignature, KeySet, ReleaseKey, opened
 from builds.storage import ROOT, artifacts, channel_key, release_key
 
-_PAPERS = frozenset().union(*map(documents.paper_names, System))
+_PAPERS = frozenset().union(*map(naming.paper_names, System))
 
 
 class Refused(Exception):
@@ -70,15 +70,15 @@ class Mirrored:
     @property
     def paper_names(self) -> frozenset[str]:
         """The names of the files that may lie beside its artifacts."""
-        unnamed = {*documents.document_names(self.system)} - self.documents.keys()
-        return documents.paper_names(self.system) - unnamed
+        unnamed = {*naming.document_names(self.system)} - self.documents.keys()
+        return naming.paper_names(self.system) - unnamed
 
     @property
     def papers(self) -> dict[str, str]:
         """The digests of its papers, and of the signatures that lie beside them."""
         papers = {
-            documents.sums_name(self.system): self.sums,
-            documents.manifest_name(self.system): self.data,
+            naming.sums_name(self.system): self.sums,
+            naming.manifest_name(self.system): self.data,
         }
         for name in sorted(self.paper_names - papers.keys()):
             data = artifacts().read(self.key(name))
@@ -106,7 +106,7 @@ class Trust:
             return ""
         if not signed:
             raise Refused("it is not signed; restore --unsigned takes what nobody has signed")
-        name, sums = documents.manifest_name(release.system), documents.sums_name(release.system)
+        name, sums = naming.manifest_name(release.system), naming.sums_name(release.system)
         key = self._key(release, name, release.data)
         if self._key(release, sums, release.sums) != key:
             raise Refused("its sums and its manifest are signed by two keys")
@@ -115,7 +115,7 @@ class Trust:
 
     def _check_envelopes(self, release: Mirrored) -> None:
         assert self.keys is not None
-        for name in filter(documents.is_envelope, release.documents):
+        for name in filter(naming.is_envelope, release.documents):
             try:
                 self.keys.check_envelope(artifacts().read(release.key(name)) or b"")
             except BadSignature as wrong:
@@ -123,7 +123,7 @@ class Trust:
 
     def _key(self, release: Mirrored, name: str, data: bytes) -> ReleaseKey:
         assert self.keys is not None
-        names = documents.signature_names(name)
+        names = naming.signature_names(name)
         ssh, mini = (artifacts().read(release.key(each)) for each in names)
         try:
             return self.keys.check(data, ssh or b"", mini)
@@ -140,12 +140,12 @@ class Shelf:
 
     def history(self) -> dict[tuple[str, str], dict[str, Any]]:
         """What became of its releases, by system and version; empty where that is not told."""
-        record = _moving(self.channel, documents.history_name())
+        record = _moving(self.channel, naming.history_name())
         return {(each["system"], each["version"]): each for each in record.get("releases", [])}
 
     def latest(self, system: System) -> dict[str, Any]:
         """The record of the latest release; empty where that is not told."""
-        return _moving(self.channel, documents.latest_name(system))
+        return _moving(self.channel, naming.latest_name(system))
 
 
 def shelves() -> list[Shelf]:
@@ -154,9 +154,9 @@ def shelves() -> list[Shelf]:
     for file in artifacts().walk(ROOT):
         channel, _, rest = file.key.removeprefix(f"{ROOT}/").partition("/")
         version, _, name = rest.rpartition("/")
-        if version and documents.is_manifest(name):
+        if version and naming.is_manifest(name):
             found.setdefault(channel, Shelf(channel)).manifests.append((file.key, file.modified_at))
-        elif rest == documents.history_name():
+        elif rest == naming.history_name():
             found.setdefault(channel, Shelf(channel))
     return [found[channel] for channel in sorted(found)]
 
@@ -174,7 +174,7 @@ def read(shelf: Shelf) -> Iterator[Mirrored | Refused]:
 
 def check_files(release: Mirrored) -> None:
     """Raises Refused where a file is not what the manifest says, OSError where it can't be read."""
-    sums = artifacts().read(release.key(documents.sums_name(release.system)))
+    sums = artifacts().read(release.key(naming.sums_name(release.system)))
     if sums != release.sums:
         raise Refused("its sums file and its manifest do not agree")
     check_documents(release, lambda name: artifacts().read(release.key(name)))
@@ -191,7 +191,7 @@ def check_documents(release: Mirrored, read: Callable[[str], bytes | None]) -> N
         if data is None:
             raise Refused(f"its manifest names {name}, which is missing")
         try:
-            content = opened(data).payload if documents.is_envelope(name) else data
+            content = opened(data).payload if naming.is_envelope(name) else data
         except BadSignature as wrong:
             raise Refused(f"{name}: {wrong}") from None
         if documents.digest(content) != told[_digest_field(name)]:
@@ -226,7 +226,7 @@ def parsed(key: str, data: bytes, modified_at: datetime) -> Mirrored:
     system = System(manifest["system"])
     if manifest["format"] != documents.MANIFEST_FORMAT:
         raise Refused(f"its format {manifest['format']} is not known")
-    said = (manifest["channel"], manifest["version"], documents.manifest_name(system))
+    said = (manifest["channel"], manifest["version"], naming.manifest_name(system))
     if said != (channel, version, name):
         raise Refused("it is the manifest of another release")
     if not _is_count(manifest["sequence"]):
@@ -255,7 +255,7 @@ def _check_artifacts(channel: str, version: str, told: list[dict[str, Any]]) -> 
 
 def _check_documents(system: System, told: list[dict[str, Any]]) -> None:
     names = [each["name"] for each in told]
-    if len(set(names)) != len(names) or {*names} - {*documents.document_names(system)}:
+    if len(set(names)) != len(names) or {*names} - {*naming.document_names(system)}:
         raise Refused("it names a document twice, or one that is none")
     for each in told:
         if re.fullmatch(DIGEST, each[_digest_field(each["name"])]) is None:
@@ -264,7 +264,7 @@ def _check_documents(system: System, told: list[dict[str, Any]]) -> None:
 
 def _digest_field(name: str) -> str:
     """Of an envelope what is signed has the digest: its signature may be another later."""
-    return "payload_sha256" if documents.is_envelope(name) else "sha256"
+    return "payload_sha256" if naming.is_envelope(name) else "sha256"
 
 
 def _is_count(value: object) -> bool:

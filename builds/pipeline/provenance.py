@@ -34,10 +34,11 @@ from django.conf import settings
 
 from builds.builders.nix_recipe import nar_sha256
 from builds.models import Build, Release
+from builds.pipeline import naming
 from builds.pipeline.archive import log_name
 from builds.pipeline.canonical import canonical, instant, public_ref
 from builds.pipeline.sbom import MEDIA_TYPE as SBOM_MEDIA_TYPE
-from builds.pipeline.sbom import sbom, sbom_name
+from builds.pipeline.sbom import sbom
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
@@ -45,11 +46,6 @@ MEDIA_TYPE = "application/vnd.in-toto.provenance+dsse"
 BUILD_TYPE = "nix-flake-v1"
 # What a portal without PORTAL_URL is called: it has no name that anybody else could look up.
 NAMELESS = "urn:nixos-images:portal-without-a-url"
-
-
-def provenance_name(system: str) -> str:
-    """The name of the provenance of one release: a DSSE envelope on one line."""
-    return f"provenance-{system}.intoto.jsonl"
 
 
 def statement(release: Release) -> bytes | None:
@@ -87,10 +83,10 @@ def documents_record(release: Release) -> dict[str, Any]:
     found: list[dict[str, Any]] = []
     told, components = statement(release), sbom(release)
     if told is not None:
-        name, payload = provenance_name(release.system), hashlib.sha256(told).hexdigest()
+        name, payload = naming.provenance_name(release.system), hashlib.sha256(told).hexdigest()
         found.append({"name": name, "media_type": MEDIA_TYPE, "payload_sha256": payload})
     if components is not None:
-        name, sha256 = sbom_name(release.system), hashlib.sha256(components).hexdigest()
+        name, sha256 = naming.sbom_name(release.system), hashlib.sha256(components).hexdigest()
         found.append({"name": name, "media_type": SBOM_MEDIA_TYPE, "sha256": sha256})
     return {"documents": found} if found else {}
 
@@ -189,7 +185,7 @@ def _sbom(release: Release) -> Iterable[dict[str, Any]]:
     if data is not None:
         sha256 = hashlib.sha256(data).hexdigest()
         yield {
-            "name": sbom_name(release.system),
+            "name": naming.sbom_name(release.system),
             "mediaType": SBOM_MEDIA_TYPE,
             "digest": {"sha256": sha256},
         }

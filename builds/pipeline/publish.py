@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from builds.choices import Act, CheckName, Role, Variant
 from builds.models import PORTAL, Actor, Artifact, AuditEntry, Build, Check, LeaseLost, Release
-from builds.pipeline import documents
+from builds.pipeline import documents, naming
 from builds.pipeline.shown import is_shown, show
 from builds.pipeline.signatures import are_sums_signed, sign_papers, sign_sums
 from builds.pipeline.store import settle
@@ -125,7 +125,7 @@ def write_script(release: Release) -> None:
     text = documents.boot_script(release, moving=False)
     if text is None:
         return
-    name = documents.script_name(release.system)
+    name = naming.script_name(release.system)
     stored = artifacts().write_once(release.key(name), text)
     point("publish: script stored")
     Artifact.objects.get_or_create(
@@ -168,7 +168,7 @@ def write_moving(channel: str) -> None:
         show(channel)
         is_signed = sign_sums(channel, at=timezone.now())
         files = documents.moving_files(channel)
-        for name in documents.moving_names():
+        for name in naming.moving_names():
             point("publish: before a moving file")
             key = channel_key(channel, name)
             if name in files:
@@ -188,7 +188,7 @@ def is_told(channel: str) -> bool:
         and is_shown(channel)
         and all(
             artifacts().read(channel_key(channel, name)) == files.get(name)
-            for name in documents.moving_names()
+            for name in naming.moving_names()
         )
     )
 

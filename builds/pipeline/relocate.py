@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from builds.models import Release
-from builds.pipeline import documents
+from builds.pipeline import naming
 from builds.pipeline.abroad.pack import Hashed
 from builds.pipeline.mirrored import Refused
 from builds.pipeline.scrub import Expected, expected
@@ -77,7 +77,7 @@ def _rank(key: str) -> int:
     """Without its manifest nobody takes a folder for a release; what moves names all of them."""
     if key.startswith(f"{ROOT}/") and len(key.split("/")) == _MOVING_PARTS:
         return _LAST
-    return _MANIFEST if documents.is_manifest(key.rpartition("/")[2]) else _FIRST
+    return _MANIFEST if naming.is_manifest(key.rpartition("/")[2]) else _FIRST
 
 
 def _promised() -> dict[str, str]:

@@ -18,7 +18,7 @@ from django.db import transaction
 
 from builds.choices import ReleaseStatus, System
 from builds.models import Channel, Head, HeadMove, Release
-from builds.pipeline import documents
+from builds.pipeline import naming
 from builds.pipeline.mirrored import (
     Mirrored,
     Refused,
@@ -146,8 +146,8 @@ def _check_pinned(found: Mirrored) -> None:
     read_papers = {name: artifacts().read(found.key(name)) for name in found.paper_names}
     papers = {name: data for name, data in read_papers.items() if data is not None}
     pinned = Path(settings.FOLLOW_ALLOWED_SIGNERS).read_text()
-    signer_of(papers, documents.unsigned_names(found.system), pinned)
-    for name in filter(documents.is_envelope, found.documents):
+    signer_of(papers, naming.unsigned_names(found.system), pinned)
+    for name in filter(naming.is_envelope, found.documents):
         check_envelope(name, papers.get(name, b""), pinned)
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from builds.models import Artifact, Check, Release
-from builds.pipeline import documents
+from builds.pipeline import naming
 from builds.storage import ROOT, StoredFile, artifacts
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def names_in(releases: Iterable[Release]) -> set[str]:
     for check in Check.objects.filter(release__in=rows).only("picture", "comparison"):
         named |= {check.picture, *check.kept_files}
     for release in rows:
-        named |= documents.paper_names(release.system)
+        named |= naming.paper_names(release.system)
     return named - {""}
 
 
@@ -59,7 +59,7 @@ def _orphans_in(folder: str, keys: dict[str, str]) -> Iterator[str]:
         return
     channel, _, version = folder.removeprefix(f"{ROOT}/").partition("/")
     if not version:
-        moving = documents.moving_names()
+        moving = naming.moving_names()
         yield from (key for name, key in keys.items() if name not in moving)
         return
     releases = list(Release.objects.named(channel, version))
@@ -80,9 +80,7 @@ def _is_log(name: str, release: Release) -> bool:
 
 
 def _holds_manifest(folder: str) -> bool:
-    return any(
-        documents.is_manifest(file.key.rpartition("/")[2]) for file in artifacts().walk(folder)
-    )
+    return any(naming.is_manifest(file.key.rpartition("/")[2]) for file in artifacts().walk(folder))
 
 
 def _folder(file: StoredFile) -> str:

@@ -27,11 +27,6 @@ _HOW_FAR = {"image": "unknown", "build": "incomplete", "": "unknown"}
 Components = dict[str, dict[str, Any]]
 
 
-def sbom_name(system: str) -> str:
-    """The name of the SBOM of one release."""
-    return f"sbom-{system}.cdx.json"
-
-
 def sbom(release: Release) -> bytes | None:
     """The SBOM; None where nobody recorded what is in the images, or it would be too large.
 

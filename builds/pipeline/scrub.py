@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from builds.models import Damage, Release
-from builds.pipeline import documents
+from builds.pipeline import documents, naming
 from builds.pipeline.shown import show
 from builds.pipeline.signatures import known_keys, what_is_wrong
 from builds.signing import KeySet
@@ -179,9 +179,9 @@ def _worthless(release: Release, keys: KeySet | None) -> dict[str, str]:
     if keys is None or not release.signed_by:
         return {}
     found: dict[str, str] = {}
-    envelopes = [name for name in release.papers if documents.is_envelope(name)]
-    for name in [*documents.unsigned_names(release.system), *envelopes]:
-        signatures = [name] if name in envelopes else documents.signature_names(name)
+    envelopes = [name for name in release.papers if naming.is_envelope(name)]
+    for name in [*naming.unsigned_names(release.system), *envelopes]:
+        signatures = [name] if name in envelopes else naming.signature_names(name)
         names = [name, *signatures]
         is_as_signed = all(_digest(release, each) == release.papers.get(each) for each in names)
         # What has other bytes is found by itself.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 
 from builds.models import Damage, Release
-from builds.pipeline import documents
+from builds.pipeline import naming
 from builds.storage import ROOT, artifacts
 
 
@@ -39,7 +39,7 @@ def shown_files(channel: str) -> dict[str, str]:
 
 def _digests(release: Release) -> dict[str, str]:
     papers = {
-        name: sha256 for name, sha256 in release.papers.items() if not documents.is_signature(name)
+        name: sha256 for name, sha256 in release.papers.items() if not naming.is_signature(name)
     }
     return papers | {artifact.name: artifact.sha256 for artifact in release.artifacts.all()}
 

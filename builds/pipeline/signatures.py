@@ -13,7 +13,7 @@ from django.db import transaction
 from builds import signing
 from builds.choices import Act
 from builds.models import Actor, AuditEntry, Channel, Damage, Head, Release, SignedSums, Subject
-from builds.pipeline import boot_files, documents
+from builds.pipeline import boot_files, documents, naming
 from builds.pipeline.timestamps import RENEWED_AFTER
 from builds.points import point
 from builds.signing import (
@@ -166,9 +166,9 @@ def record_keys(
 def what_is_wrong(release: Release, name: str, keys: KeySet) -> str:
     """Why a stored paper's signatures prove nothing to who has these keys; "" where they do."""
     data = artifacts().read(release.key(name)) or b""
-    if documents.is_envelope(name):
+    if naming.is_envelope(name):
         return _wrong_with_envelope(data, keys)
-    ssh, mini = (artifacts().read(release.key(each)) for each in documents.signature_names(name))
+    ssh, mini = (artifacts().read(release.key(each)) for each in naming.signature_names(name))
     try:
         keys.check(data, ssh or b"", mini)
     except BadSignature as wrong:
@@ -190,8 +190,8 @@ def _check_stored(release: Release, digests: Mapping[str, str], keys: KeySet) ->
         data = artifacts().read(release.key(name))
         if data is None or documents.digest(data) != sha256:
             raise OSError(f"{release.key(name)} did not come back as it was written")
-    envelopes = [name for name in digests if documents.is_envelope(name)]
-    for name in [*documents.unsigned_names(release.system), *envelopes]:
+    envelopes = [name for name in digests if naming.is_envelope(name)]
+    for name in [*naming.unsigned_names(release.system), *envelopes]:
         wrong = what_is_wrong(release, name, keys)
         if wrong:
             raise OSError(f"{release.key(name)} came back with a bad signature: {wrong}")

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import Error
 
 from builds.models import Release
-from builds.pipeline import boot_files, documents
+from builds.pipeline import boot_files, documents, naming
 from builds.points import point
 from builds.signer import subject
 from builds.signing import (
@@ -105,7 +105,7 @@ class Service:
         key = self._keyring.signing_key(at)
         releases = subject.checked_heads(channel, self._keyring)
         made = subject.timestamps_of(releases, self._keyring, at=at)
-        papers = {documents.MOVING_SUMS: documents.moving_sums(releases), **made}
+        papers = {naming.MOVING_SUMS: documents.moving_sums(releases), **made}
         heads = " ".join(f"{each.system}:{each.version}:{each.sequence}" for each in releases)
         answer = _signed(key, papers, lambda name: f"file:{name} channel:{channel} {heads}")
         answer["files"] |= {name: data.decode() for name, data in made.items()}
@@ -119,7 +119,7 @@ class Service:
 def _signed_release(key: SigningKey, release: Release, looked: subject.Looked) -> Answer:
     answer = _signed(key, looked.papers, lambda name: _comment(release, name))
     if looked.statement is not None:
-        name = documents.provenance_name(release.system)
+        name = naming.provenance_name(release.system)
         answer["files"][name] = key.attest(looked.statement).decode()
     return answer | {"digests": looked.digests}
 

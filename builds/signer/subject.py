@@ -9,7 +9,7 @@ from datetime import datetime
 
 from builds.choices import BuildStatus, CheckName, Role
 from builds.models import Check, Head, Release
-from builds.pipeline import documents, provenance
+from builds.pipeline import documents, naming, provenance
 from builds.pipeline.scrub import Expected, difference
 from builds.pipeline.timestamps import timestamp
 from builds.signing import (
@@ -69,10 +69,10 @@ def checked_papers(release: Release, read: Read, *, at: datetime) -> Looked:
             raise Refused(f"{name} of {release} is stored with other bytes than its rows give")
     statement = provenance.statement(release)
     hashed = hash_files(release, read)
-    manifest = papers[documents.manifest_name(release.system)]
+    manifest = papers[naming.manifest_name(release.system)]
     _check_statement(release, statement, manifest, hashed)
     digests = {name: documents.digest(data) for name, data in papers.items()}
-    signed = {name: papers[name] for name in documents.unsigned_names(release.system)}
+    signed = {name: papers[name] for name in naming.unsigned_names(release.system)}
     return Looked(signed, digests, statement)
 
 
@@ -83,17 +83,17 @@ def published_papers(release: Release, keyring: Keyring, ledger: Ledger, read: R
     be what the ledger has, or what a key that still stands has signed; the statement must be the
     one that the manifest names. Raises Refused.
     """
-    names = documents.unsigned_names(release.system)
+    names = naming.unsigned_names(release.system)
     papers = {name: artifacts().read(release.key(name)) or b"" for name in names}
     assert release.sequence is not None, "a published release is numbered"
     noted = ledger.digests(Place(release.channel.name, release.system, release.sequence))
     if noted != {name: documents.digest(data) for name, data in papers.items()}:
         for name, data in papers.items():
             signer_of(release, name, data, keyring)
-        _check_place(release, papers[documents.manifest_name(release.system)])
-    if papers[documents.sums_name(release.system)] != documents.release_sums(release):
+        _check_place(release, papers[naming.manifest_name(release.system)])
+    if papers[naming.sums_name(release.system)] != documents.release_sums(release):
         raise Refused(f"the sums of {release} are other ones than its rows give")
-    manifest = papers[documents.manifest_name(release.system)]
+    manifest = papers[naming.manifest_name(release.system)]
     statement = _stored_statement(release, manifest)
     _check_statement(release, statement, manifest, hash_files(release, read))
     digests = {name: documents.digest(data) for name, data in papers.items()}
@@ -109,7 +109,7 @@ def checked_heads(channel: str, keyring: Keyring) -> list[Release]:
     for release in releases:
         if not release.is_published:
             raise Refused(f"the head of {channel} names {release}, which is not published")
-        name = documents.sums_name(release.system)
+        name = naming.sums_name(release.system)
         signer_of(release, name, documents.release_sums(release), keyring)
         _check_script(release)
     return releases
@@ -119,11 +119,11 @@ def timestamps_of(releases: list[Release], keyring: Keyring, *, at: datetime) ->
     """That each of these releases is the latest now, by the timestamps' names. Raises Refused."""
     made = {}
     for release in releases:
-        name = documents.manifest_name(release.system)
+        name = naming.manifest_name(release.system)
         manifest = artifacts().read(release.key(name)) or b""
         signer_of(release, name, manifest, keyring)
         _check_place(release, manifest)
-        made[documents.timestamp_name(release.system)] = timestamp(release, manifest, at=at)
+        made[naming.timestamp_name(release.system)] = timestamp(release, manifest, at=at)
     return made
 
 
@@ -153,7 +153,7 @@ def hash_files(release: Release, read: Read) -> dict[str, str]:
 
 def _stored_statement(release: Release, manifest: bytes) -> bytes | None:
     """The statement in the stored provenance, where the manifest names one. Raises Refused."""
-    name = documents.provenance_name(release.system)
+    name = naming.provenance_name(release.system)
     if _named_payload(manifest, name) is None:
         return None
     try:
@@ -166,7 +166,7 @@ def _check_statement(
     release: Release, statement: bytes | None, manifest: bytes, hashed: dict[str, str]
 ) -> None:
     """Raises Refused unless the manifest names this statement, and it these very files."""
-    name = documents.provenance_name(release.system)
+    name = naming.provenance_name(release.system)
     payload = documents.digest(statement) if statement is not None else None
     if _named_payload(manifest, name) != payload:
         raise Refused(f"the manifest of {release} names another provenance")

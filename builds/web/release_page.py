@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from builds.boot.addresses import base_url, immutable_url, paper_url
 from builds.boot.commands import BootCommand, boot_commands
 from builds.models import Artifact, Build, Damage, Mirror, Release, Reproduction, Transfer
-from builds.pipeline import Line, documents, publication, source_url
+from builds.pipeline import Line, naming, publication, source_url
 from builds.storage import content_type
 from builds.web import states
 from builds.web.build_page import StageStep, stage_steps
@@ -131,7 +131,7 @@ def release_page(
         successor=successor,
         damages=damages,
         mirrors=tuple(Mirror.objects.offering(release, at=at)) if is_readable else (),
-        mirrored=release.key(documents.sums_name(release.system)) if is_readable else "",
+        mirrored=release.key(naming.sums_name(release.system)) if is_readable else "",
         transfer=getattr(release, "transfer", None),
     )
 
@@ -148,17 +148,17 @@ def _files(release: Release, damages: Iterable[Damage], base: str) -> tuple[File
 
 
 def _papers(release: Release, base: str) -> tuple[Link, ...]:
-    others = documents.document_names(release.system)
-    known = sorted(documents.paper_names(release.system) - {*others})
+    others = naming.document_names(release.system)
+    known = sorted(naming.paper_names(release.system) - {*others})
     # Of the signatures only those are there that the release came with.
-    is_there = release.papers.keys() | documents.unsigned_names(release.system)
+    is_there = release.papers.keys() | naming.unsigned_names(release.system)
     names = [name for name in known if name in is_there]
     return tuple(Link(name, paper_url(base, release, name)) for name in names)
 
 
 def _documents(release: Release, base: str) -> tuple[Document, ...]:
     """What tells how it was made, where the manifest names it."""
-    provenance, sbom = documents.document_names(release.system)
+    provenance, sbom = naming.document_names(release.system)
     titles = {
         provenance: _("Provenance, signed: sources, settings, times, and the digest of each file"),
         sbom: _("SBOM: what is inside"),

@@ -12,7 +12,7 @@ from builds.boot.addresses import immutable_url, paper_url
 from builds.boot.commands import chained, verified_download
 from builds.choices import Role, System
 from builds.models import Artifact, Channel, Head, Release
-from builds.pipeline import documents
+from builds.pipeline import naming
 from builds.signing import BadKeys, KeySet, ReleaseKey, fingerprint, root_line, signer_line
 from builds.storage import artifacts, public_key
 from builds.web.choice import Tab
@@ -90,7 +90,7 @@ def _proofs(release: Release, file: Artifact, keys: KeySet | None, base: str) ->
 
 
 def _by_ssh(release: Release, file: Artifact, key: ReleaseKey, base: str) -> Proof:
-    name = documents.sums_name(release.system)
+    name = naming.sums_name(release.system)
     lines = [*_ssh_lines(release, name, signer_line(key.ssh), base), *_then_file(file, name, base)]
     return Proof(
         "ssh",
@@ -108,7 +108,7 @@ def _by_ssh(release: Release, file: Artifact, key: ReleaseKey, base: str) -> Pro
 
 
 def _by_minisign(release: Release, file: Artifact, key: ReleaseKey, base: str) -> Proof:
-    name = documents.sums_name(release.system)
+    name = naming.sums_name(release.system)
     lines = [
         *_downloads(release, name, ".minisig", base),
         f"minisign -V -P {key.minisign} -m {name}",
@@ -127,7 +127,7 @@ def _by_minisign(release: Release, file: Artifact, key: ReleaseKey, base: str) -
 
 
 def _by_manifest(release: Release, key: ReleaseKey, base: str) -> Proof:
-    name = documents.manifest_name(release.system)
+    name = naming.manifest_name(release.system)
     lines = [
         *_ssh_lines(release, name, signer_line(key.ssh), base),
         f"""grep -oE '"(version|sequence|revision|expires_at)":("[^"]*"|[0-9]+)' {name}""",

@@ -6,7 +6,7 @@ import shlex
 
 from builds.boot.addresses import immutable_url, paper_url
 from builds.models import Artifact, Release
-from builds.pipeline import documents
+from builds.pipeline import naming
 from builds.signing import ReleaseKey, pem
 from builds.signing.dsse import PAYLOAD_TYPE
 
@@ -15,7 +15,7 @@ def provenance_lines(
     release: Release, file: Artifact, key: ReleaseKey, base: str
 ) -> list[str] | None:
     """Lines of POSIX sh that stop at the first thing that is wrong; None without provenance."""
-    name, sbom = documents.document_names(release.system)
+    name, sbom = naming.document_names(release.system)
     if name not in release.papers:
         return None
     head = f"DSSEv1 {len(PAYLOAD_TYPE)} {PAYLOAD_TYPE} %d "

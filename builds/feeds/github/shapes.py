@@ -10,7 +10,7 @@ from typing import Any
 from builds.boot.addresses import paper_url
 from builds.feeds.github.tags import Tagged
 from builds.models import Artifact, Release
-from builds.pipeline import documents
+from builds.pipeline import naming
 from builds.storage import content_type
 
 REPOSITORY = "nix-community/nixos-images"
@@ -124,7 +124,7 @@ def asset_shape(artifact: Artifact, at: Addresses) -> dict[str, Any]:
 def _line(release: Release, at: Addresses) -> str:
     """One line of a release's text, in Markdown."""
     page = f"{at.base}{release.get_absolute_url()}"
-    sums = paper_url(at.base, release, documents.sums_name(release.system))
+    sums = paper_url(at.base, release, naming.sums_name(release.system))
     return (
         f"- [Release {release.sequence} for {release.system}]({page}), version "
         f"{release.version}, nixpkgs {release.revision}, [sums]({sums})"

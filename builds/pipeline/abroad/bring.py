@@ -9,7 +9,7 @@ from pathlib import Path
 from django.conf import settings
 
 from builds.outward import NotThere
-from builds.pipeline import documents, space
+from builds.pipeline import naming, space
 from builds.pipeline.abroad.site import MOST_PAPER, Progress, Site
 from builds.pipeline.mirrored import Mirrored, Refused, check_documents
 from builds.pipeline.scrub import Expected, difference
@@ -28,13 +28,13 @@ def fetch_papers(site: Site, found: Mirrored) -> Papers:
 
     Raises Refused where sums and manifest do not agree, and what Site raises.
     """
-    sums = documents.sums_name(found.system)
+    sums = naming.sums_name(found.system)
     papers = {
-        documents.manifest_name(found.system): found.data,
+        naming.manifest_name(found.system): found.data,
         sums: site.paper(found.key(sums)),
     }
     for name in sorted(found.paper_names - papers.keys()):
-        most = MOST_SIGNATURE if documents.is_signature(name) else MOST_PAPER
+        most = MOST_SIGNATURE if naming.is_signature(name) else MOST_PAPER
         try:
             papers[name] = site.paper(found.key(name), most)
         except NotThere:
@@ -44,13 +44,13 @@ def fetch_papers(site: Site, found: Mirrored) -> Papers:
 
 def verify(found: Mirrored, papers: Papers, allowed_signers: str) -> str:
     """Whose key both papers are signed with; "" where none is pinned. Raises Refused."""
-    if papers.get(documents.sums_name(found.system)) != found.sums:
+    if papers.get(naming.sums_name(found.system)) != found.sums:
         raise Refused("its sums file and its manifest do not agree")
     check_documents(found, papers.get)
     if not allowed_signers:
         return ""
-    signer = signer_of(papers, documents.unsigned_names(found.system), allowed_signers)
-    for name in filter(documents.is_envelope, found.documents):
+    signer = signer_of(papers, naming.unsigned_names(found.system), allowed_signers)
+    for name in filter(naming.is_envelope, found.documents):
         check_envelope(name, papers[name], allowed_signers)
     return signer
 
@@ -79,9 +79,9 @@ def store_papers(found: Mirrored, papers: Papers) -> None:
 
     Raises Refused where another release lies there, OSError where the storage fails.
     """
-    manifest = documents.manifest_name(found.system)
+    manifest = naming.manifest_name(found.system)
     for name in sorted(papers, key=lambda name: (name == manifest, name)):
-        if documents.may_be_signed_again(name):
+        if naming.may_be_signed_again(name):
             artifacts().replace(found.key(name), papers[name])  # it may have been signed again
             continue
         try:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from builds.models import Artifact, Head, Mirror, MirrorCopy, MirrorHead, Release
 from builds.outward import NotThere, Refused, Unreachable
-from builds.pipeline import documents
+from builds.pipeline import documents, naming
 from builds.pipeline.abroad.site import LEAST_RATE, PATIENCE, Site, WrongBytes
 from builds.pipeline.signatures import known_keys
 from builds.signing import SUFFIXES, BadSignature
@@ -67,7 +67,7 @@ def differences(ours: Ours, release: Release) -> Difference | None:
     Raises Unreachable.
     """
     try:
-        ours.site.paper(release.key(documents.manifest_name(release.system)))
+        ours.site.paper(release.key(naming.manifest_name(release.system)))
     except NotThere:
         return None
     wrong, older = _wrong(ours, release), ""
@@ -80,7 +80,7 @@ def _wrong(ours: Ours, release: Release) -> str:
     """What is wrong with what never changes, in a sentence; "" where nothing is."""
     try:
         for name, sha256 in sorted(release.papers.items()):
-            if documents.is_signature(name):
+            if naming.is_signature(name):
                 continue
             found = documents.digest(ours.site.paper(release.key(name)))
             if found != sha256:
@@ -97,8 +97,8 @@ def _wrong(ours: Ours, release: Release) -> str:
 def _signatures(ours: Ours, release: Release) -> tuple[str, str]:
     """What is wrong with its signatures there, and whose older ones they are; "" for neither."""
     signers = set()
-    for name in documents.unsigned_names(release.system):
-        noted = [each for each in documents.signature_names(name) if each in release.papers]
+    for name in naming.unsigned_names(release.system):
+        noted = [each for each in naming.signature_names(name) if each in release.papers]
         try:
             there = {each: ours.site.paper(release.key(each)) for each in noted}
         except NotThere as error:
@@ -121,7 +121,7 @@ def _earlier_signer(release: Release, name: str, signatures: dict[str, bytes]) -
     data = artifacts().read(release.key(name))
     if keys is None or data is None:
         return ""
-    ssh, mini = (signatures[each] for each in documents.signature_names(name))
+    ssh, mini = (signatures[each] for each in naming.signature_names(name))
     try:
         return keys.check(data, ssh, mini).id
     except BadSignature:
@@ -157,7 +157,7 @@ def hash_again(ours: Ours, release: Release, name: str) -> str:
 
 def _compare(row: MirrorHead, head: Head, site: Site) -> None:
     """Fill in what it calls the latest, and how far that is behind ours."""
-    told = site.record(head.release.channel.name, documents.latest_name(head.system))
+    told = site.record(head.release.channel.name, naming.latest_name(head.system))
     row.version, number = str(told["version"])[:110], int(told["sequence"])
     siblings = head.release.siblings().known_to_outside()
     there = siblings.filter(sequence=number, version=row.version).first()

@@ -16,7 +16,7 @@ from builds.models import Actor, Channel, Followed, Head, LeaseLost, NotAllowed,
 from builds.models.followed import EVERYWHERE
 from builds.outward import NotThere, Unreachable
 from builds.outward import Refused as RefusedAddress
-from builds.pipeline import documents
+from builds.pipeline import naming
 from builds.pipeline.abroad.bring import (
     bring,
     counting,
@@ -106,7 +106,7 @@ def _follow(
     heard = False
     for name in row.channels or list(Channel.objects.values_list("name", flat=True)):
         try:
-            history = site.record(name, documents.history_name())
+            history = site.record(name, naming.history_name())
             heard = True
             lines = {(each["system"], each["version"]): each for each in history["releases"]}
             channel, was_built = channel_for(name)
@@ -147,7 +147,7 @@ def _withdrawals(lead: Lead) -> Iterator[Outcome]:
 def _follow_system(lead: Lead, system: System) -> Iterator[Outcome]:
     head = Head.objects.of(lead.channel.name, system)
     try:
-        latest = lead.site.record(lead.channel.name, documents.latest_name(system))
+        latest = lead.site.record(lead.channel.name, naming.latest_name(system))
     except NotThere:
         if head is not None:
             raise Refused(
@@ -198,7 +198,7 @@ def _wanted(lead: Lead, system: System, latest: dict[str, Any]) -> list[dict[str
 
 def _take(lead: Lead, system: System, line: dict[str, Any]) -> str:
     """Bring one release and publish it; whose signature was verified, "" where none was."""
-    name = documents.manifest_name(system)
+    name = naming.manifest_name(system)
     key = release_key(lead.channel.name, str(line["version"]), name)
     found = parsed(key, lead.site.paper(key), lead.at)
     if (found.system, found.sequence) != (system, line["sequence"]):

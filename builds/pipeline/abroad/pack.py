@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from builds.models import Release
-from builds.pipeline import documents
+from builds.pipeline import documents, naming
 from builds.pipeline.mirrored import Refused
 from builds.pipeline.scrub import Expected, expected
 from builds.storage import artifacts
@@ -71,14 +71,14 @@ def pack(releases: Iterable[Release], target: Path, *, told: Told = lambda *_: N
 
 def _files(release: Release) -> Iterator[Expected]:
     """Its files, the manifest first; what stands on no record has the digest that it has."""
-    papers = sorted(release.papers, key=lambda name: (not documents.is_manifest(name), name))
+    papers = sorted(release.papers, key=lambda name: (not naming.is_manifest(name), name))
     known = {file.name: file for file in expected(release)}
     for name in papers:
         size = len(artifacts().read(release.key(name)) or b"")
         yield Expected(name, known.pop(name).sha256, size)
     # What a manifest does not name is no provenance of it.
-    unnamed = {*papers, *documents.document_names(release.system)}
-    for name in sorted(documents.paper_names(release.system) - unnamed):
+    unnamed = {*papers, *naming.document_names(release.system)}
+    for name in sorted(naming.paper_names(release.system) - unnamed):
         data = artifacts().read(release.key(name))
         if data:
             yield Expected(name, documents.digest(data), len(data))

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, cast
 
 from builds.choices import ReleaseStatus, TransferKind
 from builds.models import Channel, Release
-from builds.pipeline import documents
+from builds.pipeline import naming
 from builds.pipeline.abroad.bring import (
     MOST_SIGNATURE,
     Papers,
@@ -77,14 +77,14 @@ def _carried(tar: BinaryIO, allowed_signers: str) -> list[Carried]:
     carried = [
         _release(tar, member, by_key, allowed_signers)
         for member in listed
-        if documents.is_manifest(member.name)
+        if naming.is_manifest(member.name)
     ]
     named = {member.key for each in carried for member in each.members.values()}
     named |= {each.found.key(name) for each in carried for name in each.papers}
     for member in listed:
         if member.key not in named:
             raise Refused(f"{member.key} is named by no manifest of the tar")
-    if not carried or not documents.is_manifest(listed[0].name):
+    if not carried or not naming.is_manifest(listed[0].name):
         raise Refused("it does not begin with the manifest of a release")
     return sorted(carried, key=lambda each: (each.found.channel, each.found.sequence))
 
@@ -100,7 +100,7 @@ def _release(
     for name in sorted(found.paper_names):
         paper = by_key.get(found.key(name))
         if paper is not None:
-            most = MOST_SIGNATURE if documents.is_signature(name) else MOST_PAPER
+            most = MOST_SIGNATURE if naming.is_signature(name) else MOST_PAPER
             papers[name] = _small(tar, paper, most)
     files = {}
     for file in found.files:

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import cast
 
 from builds.models import Artifact, Release
-from builds.pipeline import documents
+from builds.pipeline import documents, naming
 from builds.storage import artifacts
 from builds.storage.base import blocks
 
@@ -124,7 +124,7 @@ def serving_release(release: Release) -> Iterator[Shelf]:
 def script_of(release: Release) -> dict[str, bytes]:
     """The iPXE script that publishing writes, by its key; nothing where there is no netboot."""
     text = documents.boot_script(release, moving=False)
-    return {} if text is None else {release.key(documents.script_name(release.system)): text}
+    return {} if text is None else {release.key(naming.script_name(release.system)): text}
 
 
 def _files(release: Release) -> Iterator[Artifact]:

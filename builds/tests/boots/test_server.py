@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from builds.models import Release
-from builds.pipeline import documents
+from builds.pipeline import documents, naming
 from builds.pipeline.checks.server import Shelf, serving_release
 from builds.storage import artifacts
 from builds.tests.factories import ArtifactFactory, BuildFactory, ReleaseFactory
@@ -35,7 +35,7 @@ def fetched(shelf: Shelf, key: str) -> bytes:
 
 
 def test_draft_is_served_with_the_script_that_publishing_will_write(release: Release) -> None:
-    script = release.key(documents.script_name(release.system))
+    script = release.key(naming.script_name(release.system))
     initrd = release.artifacts.get(role="initrd")
     with serving_release(release) as shelf:
         assert fetched(shelf, script) == documents.boot_script(release, moving=False)

@@ -13,7 +13,7 @@ import pytest
 from django.utils import timezone
 
 from builds.models import Artifact, Release
-from builds.pipeline import documents
+from builds.pipeline import documents, naming
 from builds.tests.client.conftest import Command, MakeRelease
 from builds.tests.client.cutting import cutting
 from builds.tests.webs import MakeWeb
@@ -41,8 +41,8 @@ def make_big(release: Release, storage: Path) -> tuple[Artifact, bytes]:
     )
     fresh = Release.objects.get(pk=release.pk)
     for name, paper in (
-        (documents.sums_name(SYSTEM), documents.release_sums(fresh)),
-        (documents.manifest_name(SYSTEM), documents.manifest(fresh)),
+        (naming.sums_name(SYSTEM), documents.release_sums(fresh)),
+        (naming.manifest_name(SYSTEM), documents.manifest(fresh)),
     ):
         file = path.with_name(name)
         file.unlink()

@@ -13,7 +13,7 @@ from django.db import connection
 
 from builds.choices import BuildStatus, ReleaseStatus, Verdict
 from builds.models import Artifact, Build, Check, Head, LogArchive, Release
-from builds.pipeline import archive_logs, documents, provenance
+from builds.pipeline import archive_logs, documents, naming, provenance
 from builds.pipeline.publish import is_told
 from builds.pipeline.signatures import known_keys, what_is_wrong
 from builds.signing import PAPERS, opened
@@ -146,10 +146,10 @@ def _papers(release: Release) -> Iterator[str]:
     for name, data in documents.papers(release).items():
         if artifacts().read(release.key(name)) != data:
             yield f"{name} is not what the rows say"
-    for name in documents.unsigned_names(release.system):
+    for name in naming.unsigned_names(release.system):
         if wrong := what_is_wrong(release, name, keys):
             yield f"{name} is not signed: {wrong}"
-        for each in documents.signature_names(name):
+        for each in naming.signature_names(name):
             if release.papers.get(each) != _digest(release.key(each)):
                 yield f"{each} is not what is on record"
 
@@ -157,7 +157,7 @@ def _papers(release: Release) -> Iterator[str]:
 def _provenance(release: Release) -> Iterator[str]:
     keys = known_keys()
     assert keys is not None
-    told, name = provenance.statement(release), documents.provenance_name(release.system)
+    told, name = provenance.statement(release), naming.provenance_name(release.system)
     if told is not None:
         if wrong := what_is_wrong(release, name, keys):
             yield f"{name} is not signed: {wrong}"
@@ -168,7 +168,7 @@ def _provenance(release: Release) -> Iterator[str]:
 
 
 def _moving(release: Release) -> Iterator[str]:
-    signature = documents.signature_names(documents.MOVING_SUMS)[0]
+    signature = naming.signature_names(naming.MOVING_SUMS)[0]
     if artifacts().read(channel_key(release.channel.name, signature)) is None:
         yield "the moving sums are not signed"
     if not is_told(release.channel.name):
@@ -177,11 +177,11 @@ def _moving(release: Release) -> Iterator[str]:
 
 def _strays(release: Release, before: Release, storage: Keys) -> Iterator[str]:
     archive_logs(at=datetime.now(UTC) + timedelta(hours=1))  # as a tick does a minute later
-    named = {channel_key(release.channel.name, name) for name in documents.moving_names()}
+    named = {channel_key(release.channel.name, name) for name in naming.moving_names()}
     named |= {public_key(name) for name in PAPERS}
     for one in (release, before):
         named |= {artifact.key for artifact in Artifact.objects.filter(release=one)}
-        named |= {one.key(name) for name in documents.paper_names(one.system)}
+        named |= {one.key(name) for name in naming.paper_names(one.system)}
         named |= {log.key for log in LogArchive.objects.filter(build__release=one)}
     yield from (f"a leftover: {what}" for what in collect())
     for key in sorted(set(storage()) - named):

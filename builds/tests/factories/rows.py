@@ -12,7 +12,7 @@ from django.contrib.auth import get_user_model
 
 from builds.choices import BuildStatus, Role, Stage, System, Variant, Verdict
 from builds.models import Artifact, Build, Channel, Check, LogChunk, Target
-from builds.pipeline import documents
+from builds.pipeline import naming
 from builds.storage import artifacts
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def file_name(role: str, system: str, variant: str = Variant.KEXEC_INSTALLER) ->
     return {
         Role.KERNEL: System(system).kernel_name,
         Role.INITRD: f"initrd-{system}",
-        Role.IPXE: documents.script_name(system),
+        Role.IPXE: naming.script_name(system),
         Role.TARBALL: f"nixos-kexec-installer{tail}-{system}.tar.gz",
         Role.BUNDLE: f"kexec-bundle-{system}",
         Role.ISO: f"nixos-installer-{system}.iso",

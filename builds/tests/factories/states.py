@@ -11,7 +11,7 @@ from builds import pipeline
 from builds.builders.base import Pin
 from builds.choices import BuildStatus, Origin, Role, Stage, Variant, Verdict
 from builds.models import Head, Release, Target
-from builds.pipeline import documents
+from builds.pipeline import documents, naming
 from builds.tests.factories.rows import (
     ArtifactFactory,
     BuildFactory,
@@ -140,5 +140,5 @@ def publish_held(release: Release, at: datetime) -> None:
 def _add_script(release: Release) -> None:
     script = documents.boot_script(release, moving=False)
     if script is not None:
-        name = documents.script_name(release.system)
+        name = naming.script_name(release.system)
         ArtifactFactory(release=release, role=Role.IPXE, name=name, content=script)

@@ -22,7 +22,7 @@ from builds.choices import (
 )
 from builds.feeds.schemas import NAMES, read
 from builds.models import Release, Transfer
-from builds.pipeline import documents, keep, withdraw
+from builds.pipeline import documents, keep, naming, withdraw
 from builds.storage import artifacts
 from builds.tests.factories import (
     NOW,
@@ -105,7 +105,7 @@ def test_what_is_written_for_a_release_is_as_the_schemas_say() -> None:
     withdraw(old, "It does not boot.", by=None, at=NOW)
     keep(release, "A customer boots it.", by=None, at=NOW)
 
-    stored = artifacts().read(release.key(documents.manifest_name(release.system)))
+    stored = artifacts().read(release.key(naming.manifest_name(release.system)))
     assert check("release", stored)["artifacts"]
     fresh = Release.objects.with_files().get(pk=release.pk)
     manifest = check("release", documents.manifest(fresh))
@@ -192,10 +192,10 @@ def test_publish_writes_what_the_schema_says(db: None) -> None:
     release = ReleaseFactory(finished=True, channel__checks=[])
     publish_held(release, NOW)
     assert release.is_published, release.reason
-    check("release", artifacts().read(release.key(documents.manifest_name(release.system))))
+    check("release", artifacts().read(release.key(naming.manifest_name(release.system))))
 
 
 def test_manifest_names_provenance_and_sbom_as_the_schema_says() -> None:
     release = told_release()
-    record = check("release", artifacts().read(release.key(documents.manifest_name(SYSTEM))))
+    record = check("release", artifacts().read(release.key(naming.manifest_name(SYSTEM))))
     assert [each["name"] for each in record["documents"]] == [PROVENANCE, SBOM]

@@ -19,7 +19,7 @@ import pytest
 from django.conf import LazySettings
 
 from builds.models import Channel, Head, Release
-from builds.pipeline import documents
+from builds.pipeline import documents, naming
 from builds.storage import artifacts
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
@@ -163,7 +163,7 @@ class Keys:
     def sign(self, release: Release, namespace: str = "nixos-images") -> None:
         """Let this key have signed a release, in place of the signer's."""
         signed = {}
-        for name in documents.unsigned_names(release.system):
+        for name in naming.unsigned_names(release.system):
             data = artifacts().read(release.key(name)) or b""
             signed[f"{name}.sig"] = self.signature(data, namespace)
         for name, signature in signed.items():
@@ -174,7 +174,7 @@ class Keys:
 
 def unsign(release: Release, *names: str) -> None:
     """Take away the signatures of these papers of a release, from storage and row."""
-    gone = {each for name in names for each in documents.signature_names(name)}
+    gone = {each for name in names for each in naming.signature_names(name)}
     for name in gone:
         artifacts().delete(release.key(name))
     release.papers = {name: sha for name, sha in release.papers.items() if name not in gone}

@@ -18,7 +18,7 @@ from builds import pipeline, tasks
 from builds.builders.nix_again import Different
 from builds.choices import CheckName, Origin, ReleaseStatus, System, Verdict
 from builds.models import Build, Channel, Check, Release, Transfer, Worker
-from builds.pipeline import advance, documents
+from builds.pipeline import advance, documents, naming
 from builds.pipeline.advance import TOLD_WITHIN
 from builds.pipeline.checks import diffoscope
 from builds.pipeline.checks.difference import files_of
@@ -71,7 +71,7 @@ def check_of(release: Release) -> Check:
 
 def told(release: Release) -> dict[str, object]:
     """What the manifest says of the check."""
-    data = artifacts().read(release.key(documents.manifest_name(release.system)))
+    data = artifacts().read(release.key(naming.manifest_name(release.system)))
     [check] = json.loads(data or b"")["checks"]
     return dict(check)
 

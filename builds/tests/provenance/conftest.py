@@ -7,7 +7,7 @@ from typing import Any
 
 from builds.builders.how_made import Component, HowMade, Input
 from builds.models import BuildRecord, Channel, Release
-from builds.pipeline import documents
+from builds.pipeline import naming
 from builds.signing import opened
 from builds.storage import artifacts
 from builds.tests.downloads.conftest import ready_release
@@ -67,5 +67,5 @@ def statement_of(release: Release) -> dict[str, Any]:
 
 
 def named_in_manifest(release: Release) -> dict[str, dict[str, Any]]:
-    told = json.loads(stored(release, documents.manifest_name(release.system)))
+    told = json.loads(stored(release, naming.manifest_name(release.system)))
     return {each["name"]: each for each in told.get("documents", [])}

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from builds import pipeline
 from builds.models import Artifact, Damage
-from builds.pipeline import documents
+from builds.pipeline import naming
 from builds.pipeline.publish import is_told
 from builds.pipeline.reconcile import finish_moving
 from builds.storage import artifacts
@@ -31,9 +31,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 ROOT = "/releases/download/demo"
 INITRD = f"initrd-{SYSTEM}"
 TARBALL = f"nixos-kexec-installer-{SYSTEM}.tar.gz"
-SUMS = documents.sums_name(SYSTEM)
-MANIFEST = documents.manifest_name(SYSTEM)
-SCRIPT = documents.script_name(SYSTEM)
+SUMS = naming.sums_name(SYSTEM)
+MANIFEST = naming.manifest_name(SYSTEM)
+SCRIPT = naming.script_name(SYSTEM)
 SEEN = ("content-type", "content-length", "etag", "cache-control", "x-content-type-options")
 KINDS = ("from_folder", "from_bucket")
 

@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from django.test import Client
 
 from builds import signing
-from builds.pipeline import boot_files, documents
+from builds.pipeline import boot_files, documents, naming
 from builds.signing import BadSignature, Keyring, cms
 from builds.storage import artifacts
 from builds.tests.downloads.conftest import stored_release
@@ -118,8 +118,8 @@ def test_scripts_check_before_they_boot(folder: Path) -> None:
 def test_moving_scripts_are_signed_too_and_lead_to_one_release(
     client: Client, folder: Path
 ) -> None:
-    for kind in documents.VERIFYING:
-        name = documents.verifying_name(SYSTEM, kind)
+    for kind in naming.VERIFYING:
+        name = naming.verifying_name(SYSTEM, kind)
         for each in (name, f"{name}.p7s"):
             data = body(client.get(f"/releases/download/demo/{each}"))
             assert data == artifacts().read(f"releases/download/demo/{each}")

@@ -12,7 +12,7 @@ from django.utils import timezone
 from builds import signing
 from builds.choices import BuildStatus, CheckName, ReleaseStatus, Verdict
 from builds.models import Artifact, Build, Check, Head, Release
-from builds.pipeline import documents
+from builds.pipeline import documents, naming
 from builds.pipeline.publish import write_papers
 from builds.signing import Keyring, Ledger, NumberSpent, Place, Refused, SignerAway, Stranger
 from builds.storage import artifacts
@@ -85,7 +85,7 @@ def revision_altered(release: Release) -> None:
 
 
 def paper_altered(release: Release) -> None:
-    name = documents.sums_name(release.system)
+    name = naming.sums_name(release.system)
     artifacts().replace(release.key(name), documents.release_sums(release).upper())
 
 

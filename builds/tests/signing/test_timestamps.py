@@ -15,7 +15,7 @@ from builds import pipeline, signing
 from builds.boot.remote import Portal, PortalError
 from builds.choices import System
 from builds.models import SignedSums
-from builds.pipeline import documents
+from builds.pipeline import documents, naming
 from builds.pipeline.reconcile import finish_moving
 from builds.signing import Refused
 from builds.storage import artifacts
@@ -48,7 +48,7 @@ def test_timestamp_names_the_latest_and_readers_verify_it(client: Client, tmp_pa
         assert (said["version"], said["sequence"]) == (version, number)
         manifest = artifacts().read(release.key(MANIFEST)) or b""
         assert said["manifest_sha256"] == documents.digest(manifest)
-    for name in (*documents.timestamp_names("x86_64-linux"), *signing.PAPERS):
+    for name in (*naming.timestamp_names("x86_64-linux"), *signing.PAPERS):
         folder = "keys" if name in signing.PAPERS else "releases/download/demo"
         (tmp_path / name).write_bytes(body(client.get(f"/{folder}/{name}")))
     assert ssh_accepts(tmp_path, NAME)

@@ -12,7 +12,7 @@ from django.test import Client
 
 from builds import signing
 from builds.models import Release
-from builds.pipeline import documents
+from builds.pipeline import naming
 from builds.signing import Keyring, sshsig
 from builds.storage import artifacts
 from builds.tests.downloads.conftest import stored_release
@@ -152,7 +152,7 @@ def test_thousand_single_bit_flips_are_all_refused(client: Client, tmp_path: Pat
         tried += 1
         path = folder / name
         before = flip(path, draw.randrange(path.stat().st_size * 8))
-        is_signature = documents.is_signature(name)
+        is_signature = naming.is_signature(name)
         if is_signature and meaning(name, before) == meaning(name, path.read_bytes()):
             path.write_bytes(before)  # the very same signature, written otherwise
             continue
