@@ -26,3 +26,8 @@ def exact(at: datetime | None) -> str | None:
 def public_ref(ref: str) -> str:
     """A flake ref; of a folder on this machine only that it is one."""
     return "path:" if ref.startswith("path:") else ref
+
+
+def known(record: dict[str, Any]) -> dict[str, Any]:
+    """A record without what nobody knows."""
+    return {name: value for name, value in record.items() if value is not None}

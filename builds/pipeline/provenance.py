@@ -36,7 +36,7 @@ from builds.builders.nix_recipe import nar_sha256
 from builds.models import Build, Release
 from builds.pipeline import naming
 from builds.pipeline.archive import log_name
-from builds.pipeline.canonical import canonical, instant, public_ref
+from builds.pipeline.canonical import canonical, instant, known, public_ref
 from builds.pipeline.sbom import MEDIA_TYPE as SBOM_MEDIA_TYPE
 from builds.pipeline.sbom import sbom
 
@@ -152,16 +152,18 @@ def _dependency(told: dict[str, str]) -> dict[str, Any]:
 
 def _run(release: Release, builds: list[Build]) -> dict[str, Any]:
     versions = sorted({build.builder_version for build in builds})
+    started = [build.started_at for build in builds if build.started_at]
+    finished = [build.finished_at for build in builds if build.finished_at]
     place = f"{release.channel.name}/{release.version}/{release.system}"
     return {
         "builder": {"id": builder_id(), "version": {"nix": ", ".join(versions)}},
-        "metadata": {
-            "invocationId": f"{place}#{release.sequence}",
-            "startedOn": instant(min((b.started_at for b in builds if b.started_at), default=None)),
-            "finishedOn": instant(
-                max((b.finished_at for b in builds if b.finished_at), default=None)
-            ),
-        },
+        "metadata": known(
+            {
+                "invocationId": f"{place}#{release.sequence}",
+                "startedOn": instant(min(started, default=None)),
+                "finishedOn": instant(max(finished, default=None)),
+            }
+        ),
         "byproducts": [*_byproducts(builds), *_sbom(release)],
     }
 

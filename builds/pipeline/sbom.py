@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from builds.models import Artifact, Build, Release
-from builds.pipeline.canonical import canonical, instant
+from builds.pipeline.canonical import canonical, instant, known
 
 MEDIA_TYPE = "application/vnd.cyclonedx+json; version=1.6"
 LARGEST = 4 * 1024 * 1024  # bytes: what one portal takes from another as a paper
@@ -49,8 +49,8 @@ def _written(release: Release, builds: list[Build], *, with_recipes: bool) -> by
     inside = {build: _inside(build, with_recipes=with_recipes) for build in builds}
     components: Components = {}
     for each in (told for of in inside.values() for told in of):
-        known = components.get(each["place"])
-        if known is None or known.get("scope") == "excluded":
+        there = components.get(each["place"])
+        if there is None or there.get("scope") == "excluded":
             components[each["place"]] = _component(each)
     finished = max((build.finished_at for build in builds if build.finished_at), default=None)
     record = {
@@ -58,15 +58,7 @@ def _written(release: Release, builds: list[Build], *, with_recipes: bool) -> by
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
         "version": 1,
-        "metadata": {
-            "timestamp": instant(finished),
-            "component": {
-                "type": "operating-system",
-                "bom-ref": _RELEASE,
-                "name": f"{release.channel.name} {release.system}",
-                "version": release.version,
-            },
-        },
+        "metadata": known({"timestamp": instant(finished), "component": _release(release)}),
         "components": [
             *(_variant(build, release.artifacts.all()) for build in builds),
             *(components[place] for place in sorted(components)),
@@ -88,6 +80,15 @@ def _written(release: Release, builds: list[Build], *, with_recipes: bool) -> by
     return canonical(
         record | {"serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, digest)}"}
     )
+
+
+def _release(release: Release) -> dict[str, Any]:
+    return {
+        "type": "operating-system",
+        "bom-ref": _RELEASE,
+        "name": f"{release.channel.name} {release.system}",
+        "version": release.version,
+    }
 
 
 def _inside(build: Build, *, with_recipes: bool) -> list[dict[str, Any]]:
