@@ -104,7 +104,7 @@ class Door(BaseHandler):
 
 
 class Unrendered(BaseEngine):
-    """Templates that are there, and say next to nothing: where a status is enough."""
+    """Pages that are there, and say nothing: where a status is enough. Scripts are not for it."""
 
     app_dirname = "templates"
 
@@ -112,15 +112,16 @@ class Unrendered(BaseEngine):
         super().__init__({name: said for name, said in params.items() if name != "OPTIONS"})
 
     def get_template(self, template_name: str) -> Unrendered:
-        """Itself, for every template that there is."""
+        """Itself, for every page that there is; the engine after it has the scripts."""
+        pages = template_name.endswith(".html")
         for path in self.iter_template_filenames(template_name):
-            if Path(path).exists():
+            if pages and Path(path).exists():
                 return self
         raise TemplateDoesNotExist(template_name, backend=self)
 
     def render(self, context: Any = None, request: Any = None) -> str:
-        """Next to nothing: a boot script of 0 bytes is not published."""
-        return "#!ipxe\n"
+        """Nothing."""
+        return ""
 
 
 def build_site(settings: LazySettings, folder: Path) -> Site:

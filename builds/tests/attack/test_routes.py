@@ -40,7 +40,8 @@ def raw_templates(site: Site, settings: LazySettings) -> None:
     """Statuses are asked for here, thousands of them: pages need not be rendered."""
     [django] = settings.TEMPLATES
     plain = "builds.tests.attack.site.Unrendered"
-    settings.TEMPLATES = [{"BACKEND": plain, "DIRS": django["DIRS"], "APP_DIRS": True}]
+    pages = {"BACKEND": plain, "DIRS": django["DIRS"], "APP_DIRS": True}
+    settings.TEMPLATES = [pages, django]
 
 
 def outcome(response: HttpResponseBase) -> str:
