@@ -20,6 +20,7 @@ from bench.turns import Row, at_least, in_turns, ratios, told, verdict
 from bench.watchers import resident
 from builds.storage import artifacts
 from builds.tests.models.rows import artifact, channel, published
+from builds.tests.s3 import free_port
 
 GOAL = 0.9
 MEMORY = 20.0  # MiB
@@ -161,7 +162,7 @@ def _nginx(folder: Path) -> Iterator[str]:
     root = artifacts().local_path("")
     place = folder / "bare-nginx"
     place.mkdir()
-    port = stack.free_port()
+    port = free_port()
     text = _NGINX.format(user=stack.nginx_user(), folder=place, port=port, root=root)
     (place / "nginx.conf").write_text(text)
     with stack.running((stack.nginx_program(), "-c", str(place / "nginx.conf")), place / "out"):

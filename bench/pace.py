@@ -119,8 +119,7 @@ async def paced(url: str, rate: float, seconds: float, mix: dict[str, int]) -> T
         else:
             told.late = max(told.late, -wait)
         told.asked += 1
-        (path,) = chosen.choices(paths, weights)
-        task = asyncio.create_task(one(path, due))
+        task = asyncio.create_task(one(chosen.choices(paths, weights)[0], due))
         running.add(task)
         task.add_done_callback(running.discard)
     await asyncio.gather(*running)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from math import ceil
 from pathlib import Path
 
@@ -215,9 +215,7 @@ def _money(given: Assumptions) -> list[list[str]]:
 
 def given_by(words: list[str]) -> Assumptions:
     """The usual ones, changed by `--name value`. Raises ValueError for what is none of them."""
-    kinds: dict[str, type[float]] = {
-        each.name: type(getattr(Assumptions, each.name)) for each in fields(Assumptions)
-    }
+    kinds = {name: type(value) for name, value in asdict(Assumptions()).items()}
     changed: dict[str, float] = {}
     for name, value in zip(words[::2], words[1::2], strict=True):
         key = name.removeprefix("--").replace("-", "_")

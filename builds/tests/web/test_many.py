@@ -110,7 +110,7 @@ def test_every_page_takes_at_most_ten_queries(db: None, client: Client) -> None:
 def test_no_page_reads_all_of_a_history(db: None, client: Client) -> None:
     if connection.vendor != "sqlite":
         pytest.skip("asks SQLite for its plans")
-    asked: dict[str, tuple[str, str, tuple[object, ...]]] = {}
+    asked: dict[str, tuple[str, str, Any]] = {}
 
     def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         asked.setdefault(re.sub(r"%s(, %s)*", "?", sql), (path, sql, params))
