@@ -37,6 +37,7 @@ from builds.emulator.watch import BootResult
 from builds.models import (
     Actor,
     Arrival,
+    Check,
     Damage,
     Event,
     Followed,
@@ -50,6 +51,7 @@ from builds.models import (
 )
 from builds.pipeline.arrivals import Declaration, Declared
 from builds.pipeline.checks.running import record
+from builds.storage import artifacts
 from builds.tests.factories import (
     NOW,
     BuildFactory,
@@ -60,6 +62,7 @@ from builds.tests.factories import (
 )
 from builds.tests.tokens.conftest import new_token
 
+KEPT = "reproduced-diffoscope.txt"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 PEOPLE = ("anonymous", "nobody", "viewer", "operator", "admin", "superuser")
 
@@ -183,6 +186,7 @@ def build_site(settings: LazySettings, folder: Path) -> Site:
             )
             for root in ("", "api/v3/")
         },
+        "checks/<int:check_id>/kept/<str:name> name": KEPT,
         "keys/<str:name> name": "minisign.pub",
         "schemas/<str:name>.json name": "release",
         "api/v1/releases/<channel>/<version>/<system>/publish/ channel": "draft",
@@ -215,6 +219,8 @@ def _photographed(release: Release) -> Any:
     check = CheckFactory(release=release, name="boot-netboot-bios", gates=False)
     assert check.start("worker")
     record(check, BootResult(Verdict.PASSED, 4.2, "tcg", "It came up.", "up", PNG, 320))
+    Check.objects.filter(pk=check.pk).update(comparison={"kept": [KEPT]})
+    artifacts().write_once(release.key(KEPT), b"<script>not code</script>")
     return check
 
 

@@ -12,6 +12,7 @@ import pytest
 from django.conf import LazySettings
 
 from builds.models import SignedSums
+from builds.storage import artifacts
 from builds.tests.client.conftest import Command, MakeRelease
 from builds.tests.client.mirror import SYSTEM, Mirror, allowed_signers, mirror, new_key
 from builds.tests.webs import MakeWeb
@@ -124,5 +125,6 @@ def test_real_portal_vouches_for_what_has_expired_long_ago(
     text = row.files[f"timestamp-{SYSTEM}.json"]
     row.files[f"timestamp-{SYSTEM}.json"] = text.replace('"sequence":1', '"sequence":2')
     row.save()
+    artifacts().outdate("releases/download/demo")
     done = client(web.url, *words)
     assert (done.code, "signature is wrong" in done.err) == (4, True), done.err

@@ -109,10 +109,12 @@ def test_boot_command_tells_a_frozen_portal_from_a_calm_one(
     text, now = row.files[NAME], json.loads(row.files[NAME])
     row.files[NAME] = text.replace(now["expires_at"], "2026-01-01T00:00:00Z")
     row.save()
+    artifacts().outdate("releases/download/demo")
     with pytest.raises(PortalError, match="its time was over on 2026-01-01"):
         portal.release("demo", System.X86_64)
     assert portal.release("demo", System.X86_64, "1.0").version == "1.0"
     row.files[NAME] = text.replace('"version":"1.0"', '"version":"2.0"')
     row.save()
+    artifacts().outdate("releases/download/demo")
     with pytest.raises(PortalError, match=r"its timestamp 2\.0"):
         portal.release("demo", System.X86_64)

@@ -28,7 +28,7 @@ STRICT = {
 }
 # What somebody else built may be anything, so it may do nothing at all.
 DOWNLOAD = {"default-src": {"'none'"}, "sandbox": set()}
-FILES = re.compile(r"^keys/|releases/(latest/)?download/|/screen\.png$")
+FILES = re.compile(r"^keys/|releases/(latest/)?download/|/screen\.png$|/kept/")
 INLINE = re.compile(r"<script(?![^>]*\bsrc=)[^>]*>|<style|\son[a-z]+=|\sstyle=", re.IGNORECASE)
 
 
