@@ -5,12 +5,13 @@ stands still is told from a portal that merely has nothing new.
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 
 from builds.models import Release
 from builds.pipeline import documents
+from builds.pipeline.canonical import canonical, instant
 
 # It is made anew long before it is over: readers bear a signer that is away for days.
 RENEWED_AFTER = timedelta(days=1)
@@ -18,7 +19,7 @@ RENEWED_AFTER = timedelta(days=1)
 
 def timestamp(release: Release, manifest: bytes, *, at: datetime) -> bytes:
     """What the signer says of a head, in canonical JSON; `manifest` is the release's own."""
-    made_at = at.astimezone(UTC).replace(microsecond=0)
+    made_at = at.replace(microsecond=0)
     record = {
         "format": documents.MANIFEST_FORMAT,
         "channel": release.channel.name,
@@ -26,16 +27,12 @@ def timestamp(release: Release, manifest: bytes, *, at: datetime) -> bytes:
         "version": release.version,
         "sequence": release.sequence,
         "manifest_sha256": documents.digest(manifest),
-        "made_at": _instant(made_at),
-        "expires_at": _instant(made_at + timedelta(days=settings.TIMESTAMP_EXPIRES_DAYS)),
+        "made_at": instant(made_at),
+        "expires_at": instant(made_at + timedelta(days=settings.TIMESTAMP_EXPIRES_DAYS)),
     }
-    return f"{json.dumps(record, sort_keys=True, separators=(',', ':'))}\n".encode()
+    return canonical(record)
 
 
 def over_at(data: bytes | None) -> datetime | None:
     """When a timestamp is over; None where there is none."""
     return datetime.fromisoformat(json.loads(data)["expires_at"]) if data else None
-
-
-def _instant(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
