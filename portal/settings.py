@@ -94,7 +94,7 @@ TEMPLATES = [
     },
 ]
 
-# Database: gunicorn's threads share connections to PostgreSQL, of which a server gives out 100; with
+# Database: gunicorn's threads share connections to PostgreSQL; a server gives out 100, and with
 # one for each thread, of which there are 512, it would refuse everybody. Workers need a few each.
 
 DATABASE_POOL = env.integer("DATABASE_POOL", 20, least=1)
