@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import parseaddr
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,7 +22,8 @@ from environs import Env, EnvError
 
 # A unix socket's path is at most 107 bytes on Linux; a clone may lie deeper than that.
 SOCKET_PATH_LIMIT = 100
-
+# Seconds for which a request waits until one of its process's connections is free.
+POOL_PATIENCE = 10
 
 # This machine, and the networks that the internet does not reach.
 NEAR = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7,fe80::/10"
@@ -309,8 +311,11 @@ class Environment:
         except ValueError as error:
             raise BadSetting(name, f"wants networks like 10.1.0.0/16: {error}") from None
 
-    def database(self, data_dir: Path) -> dict[str, object]:
-        """DATABASE_URL as Django's settings; SQLite in the data folder where it is not set."""
+    def database(self, data_dir: Path, *, pool: int = 0) -> dict[str, object]:
+        """DATABASE_URL as Django's settings; SQLite in the data folder where it is not set.
+
+        With a `pool` the threads of a process share so many connections to PostgreSQL.
+        """
         default = f"sqlite:///{data_dir}/portal.sqlite3"
         try:
             database: dict[str, object] = dict(self._env.dj_db_url("DATABASE_URL", default))
@@ -318,7 +323,7 @@ class Environment:
             raise BadSetting("DATABASE_URL", str(error)) from None
         tune = {
             "django.db.backends.sqlite3": _tune_sqlite,
-            "django.db.backends.postgresql": _tune_postgresql,
+            "django.db.backends.postgresql": partial(_tune_postgresql, pool=pool),
         }.get(str(database.get("ENGINE")))
         if tune is None:
             raise BadSetting("DATABASE_URL", "wants sqlite:///path or postgres://…")
@@ -349,10 +354,18 @@ def _tune_sqlite(database: dict[str, object]) -> None:
     }
 
 
-def _tune_postgresql(database: dict[str, object]) -> None:
+def _tune_postgresql(database: dict[str, object], *, pool: int) -> None:
     options = dict(database.get("OPTIONS") or {})  # type: ignore[call-overload]
     # One stuck transaction must not block everybody for good.
     options["options"] = "-c lock_timeout=20s -c idle_in_transaction_session_timeout=60s"
+    if pool:
+        options["pool"] = {
+            "max_size": pool,
+            "min_size": min(2, pool),
+            "timeout": POOL_PATIENCE,
+            # Who asks next tries again: by itself the pool would wait for longer and longer, and
+            # be without a database for a minute after that is back.
+            "reconnect_timeout": 0,
+        }
     database["OPTIONS"] = options
-    database["CONN_MAX_AGE"] = 60
     database["CONN_HEALTH_CHECKS"] = True

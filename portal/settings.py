@@ -94,9 +94,12 @@ TEMPLATES = [
     },
 ]
 
-# Database
+# Database: gunicorn's threads share connections to PostgreSQL; a server gives out 100, and with
+# one for each thread, of which there are 512, it would refuse everybody. Workers need a few each.
 
-DATABASES = {"default": env.database(DATA_DIR)}
+DATABASE_POOL = env.integer("DATABASE_POOL", 20, least=1)
+IS_WEB = "gunicorn.arbiter" in sys.modules
+DATABASES = {"default": env.database(DATA_DIR, pool=DATABASE_POOL if IS_WEB else 0)}
 
 # Language and time: pages are English and German (`make messages`); schedules and every time
 # shown are UTC.

