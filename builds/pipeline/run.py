@@ -18,7 +18,8 @@ from builds.builders.base import (
     LogSink,
     Pin,
 )
-from builds.choices import Stage, System, Variant
+from builds.builders.kexec_tarball import look_into
+from builds.choices import Origin, Role, Stage, System, Variant
 from builds.models import Artifact, Build, BuildRecord, LeaseLost
 from builds.pipeline.archive import log_digest
 from builds.pipeline.heartbeat import Heartbeat
@@ -75,6 +76,8 @@ def _run(build: Build, builder: Builder, log: BuildLog, heart: Heartbeat) -> Non
 def _keep(build: Build, output: BuildOutput, log: BuildLog, watch: CancelWatch) -> None:
     """Store what the build gave; what can't be committed is removed again."""
     try:
+        if build.release.origin != Origin.BUILT:
+            _look_into(output, log, watch)
         log.stage(Stage.STORE)
         stored = set_aside(build, output, log, watch.stop_if_wanted)
         log.close()
@@ -91,6 +94,14 @@ def _keep(build: Build, output: BuildOutput, log: BuildLog, watch: CancelWatch) 
         settle(build.release)
     except OSError as error:
         logger.warning("the files of %s get their names later: %s", build, error)
+
+
+def _look_into(output: BuildOutput, log: BuildLog, watch: CancelWatch) -> None:
+    """Refuse a tarball made elsewhere that nobody should unpack, before it is stored."""
+    for product in output.products:
+        if product.role == Role.TARBALL:
+            found = look_into(product.path, product.name, watch.stop_if_wanted)
+            log.line(f"{product.name} holds {found.members} members, {found.size} bytes")
 
 
 def _commit(build: Build, output: BuildOutput, stored: list[Artifact], log: BuildLog) -> None:

@@ -16,20 +16,11 @@ from builds.pipeline import naming
 from builds.signing import BadKeys, KeySet, ReleaseKey, fingerprint, root_line, signer_line
 from builds.storage import artifacts, public_key
 from builds.web.choice import Tab
+from builds.web.proof import Proof
+from builds.web.verify_boot import cms_proof
 from builds.web.verify_provenance import provenance_lines
 
 NAMESPACES = {"release": ("nixos-images",) * 2, "root": ("nixos-images-root", "nixos-images-keys")}
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """One way to check: the command, what it proves, and what it does not."""
-
-    id: str
-    title: str
-    text: str
-    proves: str
-    leaves: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +75,7 @@ def _proofs(release: Release, file: Artifact, keys: KeySet | None, base: str) ->
         _by_minisign(release, file, key, base),
         _by_manifest(release, key, base),
         *_by_provenance(release, file, key, base),
+        *cms_proof(release, base),
         _by_root(keys, base),
         _by_digest(file, base),
     ]

@@ -22,6 +22,7 @@ from builds.choices import CheckName, Origin, ReleaseStatus, System, Trigger, Va
 from builds.models import Arrival, ArrivedPart, AuditEntry, Channel, Head, Release
 from builds.pipeline import arriving, documents
 from builds.storage import INCOMING, artifacts
+from builds.tests.boot.rescue import tarball
 from builds.tests.boots.drafts import build_image
 from builds.tests.factories import ChannelFactory
 from builds.tests.pipeline.driver import drive
@@ -221,6 +222,7 @@ def test_listing_gives_files_of_other_names_the_names_of_artifacts(tmp_path: Pat
     demo(Variant.NETBOOT, Variant.KEXEC_INSTALLER)
     names = {"bzImage": "kernel", "initrd": "initrd", "netboot.ipxe": "ipxe", "k.tar.gz": "tarball"}
     folder = folder_of(tmp_path / "out", dict.fromkeys(names, SCRIPT))
+    (folder / "k.tar.gz").write_bytes(tarball())
     support = folder_of(folder / "nix-support", {"image.json": '{"kernel_version": "6.12.9"}'})
     lines = [f"file {role} {folder}/{name}" for name, role in names.items()]
     (support / "hydra-build-products").write_text("\n".join([*lines, f"doc manual {folder}"]))
@@ -263,6 +265,20 @@ def test_file_that_changed_since_it_arrived_is_not_given_out(
 
     assert release.status == ReleaseStatus.FAILED
     assert "has changed" in release.reason
+
+
+def test_tarball_that_leads_out_fails_the_release_and_none_of_it_is_stored(tmp_path: Path) -> None:
+    demo(Variant.KEXEC_INSTALLER)
+    name = f"nixos-kexec-installer-{SYSTEM}.tar.gz"
+    folder = folder_of(tmp_path / "out", {})
+    (folder / name).write_bytes(tarball(**{"kexec/../../etc/cron.d/x": "* * * * * root id"}))
+    adopt(folder)
+
+    release = drive(Release.objects.get())
+
+    assert release.status == ReleaseStatus.FAILED
+    assert f"{name} is no tarball to unpack: 'kexec/../../etc/cron.d/x'" in release.reason
+    assert [stored.key for stored in artifacts().walk("") if stored.key.endswith(name)] == []
 
 
 @pytest.mark.timeout(300)
