@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from email.utils import parseaddr
 from functools import partial
@@ -321,7 +321,7 @@ class Environment:
             database: dict[str, object] = dict(self._env.dj_db_url("DATABASE_URL", default))
         except (EnvError, ValueError) as error:
             raise BadSetting("DATABASE_URL", str(error)) from None
-        tune = {
+        tune: Callable[[dict[str, object]], None] | None = {
             "django.db.backends.sqlite3": _tune_sqlite,
             "django.db.backends.postgresql": partial(_tune_postgresql, pool=pool),
         }.get(str(database.get("ENGINE")))

@@ -10,6 +10,10 @@ import pytest
 
 from builds.storage import artifacts
 
+# Of a release with a netboot: artifacts; sums and manifest, each with two signatures; the scripts
+# that verify, and the signatures that iPXE verifies by.
+FILES = 4 + 6 + 2 + 5
+
 
 @pytest.fixture(params=["folder", "bucket"])
 def storage_kind(request: pytest.FixtureRequest) -> Iterator[str]:

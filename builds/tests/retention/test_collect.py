@@ -23,7 +23,7 @@ from builds.tests.downloads.conftest import stored_release
 from builds.tests.downloads.test_downloads import body
 from builds.tests.factories import UserFactory
 from builds.tests.models.rows import build, channel
-from builds.tests.retention.conftest import leave_from_last_week, stored_keys
+from builds.tests.retention.conftest import FILES, leave_from_last_week, stored_keys
 from builds.tests.retention.dying import life_of
 from builds.tests.web.reading import text_of
 
@@ -330,7 +330,7 @@ def test_collect_that_is_killed_anywhere_is_finished_by_the_next(
 
         assert names_of(old) == set()
         assert status_of(old) == ReleaseStatus.EXPIRED
-        assert len(names_of(last)) == 10
+        assert len(names_of(last)) == FILES
         history = artifacts().read(channel_key(of.name, "releases.json")) or b""
         assert history.count(b'"status":"expired"') == 1, f"died before write {point}"
         point += 1

@@ -11,6 +11,7 @@ from builds.pipeline.retention import is_orphan, orphans
 from builds.storage import artifacts
 from builds.tests.downloads.conftest import stored_release
 from builds.tests.models.rows import NOW, channel, draft
+from builds.tests.retention.conftest import FILES
 
 pytestmark = pytest.mark.django_db
 LATER = timedelta(days=2)
@@ -69,7 +70,7 @@ def test_file_of_a_release_whose_files_were_removed_is_an_orphan_again() -> None
 
     release.note_removed(at=NOW)
 
-    assert len(found()) == 10
+    assert len(found()) == FILES
 
 
 def test_signature_beside_a_paper_is_no_orphan() -> None:

@@ -29,7 +29,7 @@ from builds.tests.downloads.test_downloads import body
 from builds.tests.models.rows import channel
 from builds.tests.pipeline.conftest import MakeChannel, draft_of, make_channel, write_flake
 from builds.tests.pipeline.driver import drive
-from builds.tests.retention.conftest import stored_keys
+from builds.tests.retention.conftest import FILES, stored_keys
 from builds.tests.web.reading import text_of
 
 __all__ = ["make_channel"]
@@ -94,7 +94,7 @@ def test_lost_database_comes_back_with_the_same_record_pages_and_bytes(
     pipeline.write_moving("demo")
     paths = [path for release in releases for path in paths_of(release)] + MOVING
     before, keys = what_is_seen(client, paths), stored_keys()
-    assert len(before) == len(paths) == 3 * 12 + len(MOVING)
+    assert len(before) == len(paths) == 3 * (2 + FILES) + len(MOVING)
     lose_the_database()
     assert client.get(MOVING[0]).status_code == 404
 

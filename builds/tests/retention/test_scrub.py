@@ -22,6 +22,7 @@ from builds.tests.downloads.conftest import stored_release
 from builds.tests.downloads.test_downloads import body
 from builds.tests.factories import UserFactory
 from builds.tests.models.rows import channel
+from builds.tests.retention.conftest import FILES
 from builds.tests.web.reading import text_of
 
 pytestmark = pytest.mark.django_db
@@ -77,7 +78,7 @@ def test_any_change_of_any_file_is_found(
     assert [damage.name for damage in scrubbed.damaged] == [name]
     if name == INITRD or data is None:
         assert scrubbed.damaged[0].what.startswith(words)
-    assert scrubbed.files == 10
+    assert scrubbed.files == FILES
 
 
 def damage(release: Release, name: str = INITRD) -> bytes:
@@ -225,7 +226,7 @@ def test_command_ends_with_an_error_where_a_file_is_damaged(
 ) -> None:
     other = stored_release(release.channel, "2.0")
     call_command("scrub")
-    assert "20 files of 2 releases" in capsys.readouterr().out
+    assert f"{2 * FILES} files of 2 releases" in capsys.readouterr().out
     call_command("scrub", since_days=1)
     assert "0 files of 0 releases" in capsys.readouterr().out
     damage(release)
