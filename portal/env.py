@@ -321,10 +321,11 @@ class Environment:
             database: dict[str, object] = dict(self._env.dj_db_url("DATABASE_URL", default))
         except (EnvError, ValueError) as error:
             raise BadSetting("DATABASE_URL", str(error)) from None
-        tune: Callable[[dict[str, object]], None] | None = {
+        tunes: dict[str, Callable[[dict[str, object]], None]] = {
             "django.db.backends.sqlite3": _tune_sqlite,
             "django.db.backends.postgresql": partial(_tune_postgresql, pool=pool),
-        }.get(str(database.get("ENGINE")))
+        }
+        tune = tunes.get(str(database.get("ENGINE")))
         if tune is None:
             raise BadSetting("DATABASE_URL", "wants sqlite:///path or postgres://…")
         tune(database)

@@ -122,7 +122,7 @@ def _artifact(
 def _paper(request: HttpRequest, channel: str, version: str, name: str) -> HttpResponseBase:
     """What stands beside the artifacts of a release, as it lies in the storage."""
     for release in Release.objects.named(channel, version).known_to_outside():
-        if name not in naming.paper_names(release.system):
+        if name not in naming.paper_names(release.system) | release.papers.keys():
             continue
         if name in naming.document_names(release.system) and name not in release.papers:
             continue  # its manifest names none

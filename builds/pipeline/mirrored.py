@@ -13,7 +13,7 @@ from builds.choices import ReleaseStatus, Role, System, Variant
 from builds.models.artifact import DIGEST
 from builds.pipeline import documents, naming
 from builds.pipeline.scrub import Expected, difference
-from builds.signing import SUFFIXES, BadSignature, KeySet, ReleaseKey, opened
+from builds.signing import CMS_SUFFIX, SUFFIXES, BadSignature, KeySet, ReleaseKey, opened
 from builds.storage import ROOT, artifacts, channel_key, release_key
 
 _PAPERS = frozenset().union(*map(naming.paper_names, System))
@@ -71,7 +71,8 @@ class Mirrored:
     def paper_names(self) -> frozenset[str]:
         """The names of the files that may lie beside its artifacts."""
         unnamed = {*naming.document_names(self.system)} - self.documents.keys()
-        return naming.paper_names(self.system) - unnamed
+        signatures = {f"{file.name}{CMS_SUFFIX}" for file in self.files}
+        return (naming.paper_names(self.system) | signatures) - unnamed
 
     @property
     def papers(self) -> dict[str, str]:

@@ -49,7 +49,7 @@ def names_in(releases: Iterable[Release]) -> set[str]:
     for check in Check.objects.filter(release__in=rows).only("picture", "comparison"):
         named |= {check.picture, *check.kept_files}
     for release in rows:
-        named |= naming.paper_names(release.system)
+        named |= naming.paper_names(release.system) | release.papers.keys()
     return named - {""}
 
 

@@ -149,7 +149,7 @@ def _files(release: Release, damages: Iterable[Damage], base: str) -> tuple[File
 
 def _papers(release: Release, base: str) -> tuple[Link, ...]:
     others = naming.document_names(release.system)
-    known = sorted(naming.paper_names(release.system) - {*others})
+    known = sorted((naming.paper_names(release.system) | release.papers.keys()) - {*others})
     # Of the signatures only those are there that the release came with.
     is_there = release.papers.keys() | naming.unsigned_names(release.system)
     names = [name for name in known if name in is_there]
