@@ -50,6 +50,10 @@ class Front:
     def errors(self) -> str:
         return (self.folder / "error.log").read_text()
 
+    def forget_errors(self) -> None:
+        """Count errors from now on."""
+        (self.folder / "error.log").write_text("")
+
 
 def rendered(names: Mapping[str, object]) -> str:
     """The template with its names replaced, as envsubst does it. Raises KeyError."""

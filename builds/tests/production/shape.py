@@ -127,6 +127,7 @@ def running(folder: Path) -> Iterator[tuple[Production, Front]]:
         )
         server = stack.enter_context(before)
         portal.wait_until("page", lambda: ask(server.url, "/healthz").status == 200, within=60)
+        server.forget_errors()  # while the portal was not there yet
         yield portal, server
 
 
