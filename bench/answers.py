@@ -40,7 +40,7 @@ DJANGO, BARE = "a plain Django view", "gunicorn without any framework"
 CONNECTIONS = 16
 REQUIREMENTS = Path(__file__).with_name("fastapi-requirements.txt")
 FILES = """
-daemon off; worker_processes 2; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
+{user} daemon off; worker_processes 2; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
 events {{ worker_connections 1024; }}
 http {{
   access_log off; etag on; default_type application/octet-stream; sendfile on;
@@ -154,7 +154,9 @@ def _written(root: Path, bodies: Mapping[str, bytes]) -> Path:
 def _nginx(folder: Path, root: Path) -> Iterator[str]:
     port = free_port()
     folder.mkdir()
-    (folder / "nginx.conf").write_text(FILES.format(folder=folder, root=root, port=port))
+    (folder / "nginx.conf").write_text(
+        FILES.format(user=stack.nginx_user(), folder=folder, root=root, port=port)
+    )
     command = (stack.nginx_program(), "-p", str(folder), "-c", str(folder / "nginx.conf"))
     with _serving(command, folder / "out", port) as url:
         yield url
