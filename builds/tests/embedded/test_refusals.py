@@ -146,6 +146,9 @@ def test_wrong_setting_is_one_line(data_dir: Path, setting: str, value: str, rea
 def test_unknown_command_names_the_known_ones() -> None:
     done = subprocess.run([*COMMAND, "walk"], capture_output=True, text=True, check=False)
 
-    known = "run, setup, test, lint, crash, bench, messages, screenshots, lighthouse"
+    known = (
+        "run, setup, test, lint, lock, audit, crash, fuzz, bench, load, soak, messages, "
+        "screenshots, lighthouse"
+    )
     assert done.stderr == f"portal: knows {known}, not 'walk'\n"
     assert done.returncode == 2

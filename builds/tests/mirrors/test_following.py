@@ -249,7 +249,7 @@ def test_what_is_wrong_is_refused_and_nothing_is_published(how: str, first: Tree
 
 
 def test_download_that_breaks_off_is_gone_on_with(first: Tree) -> None:
-    first.broken[INITRD] = lambda handler, path: serve(handler, path, most=700)
+    first.broken[f"{INITRD}$"] = lambda handler, path: serve(handler, path, most=700)
 
     follow(first)
 
@@ -259,7 +259,7 @@ def test_download_that_breaks_off_is_gone_on_with(first: Tree) -> None:
 
 
 def test_follower_that_died_goes_on_where_it_was(first: Tree) -> None:
-    first.broken[INITRD] = lambda handler, path: (
+    first.broken[f"{INITRD}$"] = lambda handler, path: (
         serve(handler, path, most=700)
         if not handler.headers.get("Range")
         else refuse(503)(handler, path)

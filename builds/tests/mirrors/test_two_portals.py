@@ -164,7 +164,7 @@ def test_follower_that_is_killed_goes_on_where_it_was(
         handler.wfile.flush()
         time.sleep(60)
 
-    tree.broken[INITRD] = stall
+    tree.broken[f"{INITRD}$"] = stall
     follower = second.start("follow", tree.url, "--channel", "demo", "--once")
     wait_until("half of it", lambda: second.part() > half - 2**19, 120)
     follower.kill()

@@ -39,4 +39,5 @@ def drive(release: Release) -> Release:
             take(step)
         if not release.is_draft:
             return release
-    raise AssertionError(f"{release} does not come to an end: {release.reason}")
+    errors = [build.error for build in release.builds.all()]
+    raise AssertionError(f"{release} does not come to an end: {release.reason} {errors}")
