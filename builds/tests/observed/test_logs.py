@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
@@ -30,6 +31,7 @@ from builds.request_id import current_request_id, named
 from builds.tests.factories import ChannelFactory, UserFactory
 from builds.tests.webs import MakeWeb
 from portal import logs
+from portal.celery import app as portal_app
 
 SECRETS = {
     "SECRET_KEY": "the-key-of-the-portal-0123456789abcdef",
@@ -134,10 +136,17 @@ def test_task_goes_on_under_the_id_of_its_request(
     assert current_request_id() == ""
 
 
-def _worker(app: Celery) -> Any:
+@contextlib.contextmanager
+def _worker(app: Celery) -> Iterator[None]:
+    """A worker in this process, which makes its app the one of every task while it runs."""
     from celery.contrib.testing.worker import start_worker  # noqa: PLC0415
 
-    return start_worker(app, perform_ping_check=False, pool="solo")
+    try:
+        with start_worker(app, perform_ping_check=False, pool="solo"):
+            yield
+    finally:
+        portal_app.set_current()
+        portal_app.set_default()
 
 
 @pytest.mark.parametrize("style", logs.FORMATS)
