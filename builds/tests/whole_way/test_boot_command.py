@@ -111,11 +111,12 @@ def test_keys_go_to_the_guest_until_the_person_leaves(portal: Portal, demo: Reco
         terminal.wait_for(r"mini:~# ", 250)
         terminal.type(b"echo answer-$((40 + 2))\r")
         terminal.wait_for("answer-42", 30)
-        # Ctrl-C is the guest's.
-        terminal.type(b"echo asleep-$((1 + 1)); sleep 1000\r")
+        # Ctrl-C is the guest's. Its shell has the trap before it says that it sleeps.
+        awake = 'trap "echo awake-\\$((1 + 2)); exit" INT'
+        loop = "while :; do sleep 1; done"
+        terminal.type(f"sh -c '{awake}; echo asleep-$((1 + 1)); {loop}'\r".encode())
         terminal.wait_for("asleep-2", 30)
         terminal.type(b"\x03")
-        terminal.type(b"echo awake-$((1 + 2))\r")
         terminal.wait_for("awake-3", 30)
         terminal.type(LEAVE)
         assert terminal.end(30) == 0
