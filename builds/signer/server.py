@@ -27,13 +27,15 @@ ASKING_TAKES = 5.0  # seconds in which a question must have come
 TAKING_TAKES = 10.0  # seconds in which an answer must have been taken
 SAYS_EVERY = 5.0  # seconds
 MOST_AT_ONCE = 32
+# More than that, so that who is turned away is told so: the kernel says nothing of a full line.
+LINE = 4 * MOST_AT_ONCE
 
 
 class Server(socketserver.ThreadingUnixStreamServer):
     """Answers questions; each connection asks one."""
 
     daemon_threads = True
-    request_queue_size = MOST_AT_ONCE
+    request_queue_size = LINE
 
     def __init__(self, path: Path, service: Service) -> None:
         self.service = service
