@@ -60,10 +60,10 @@ class Server(socketserver.ThreadingUnixStreamServer):
         if not (peer.uid in {0, os.geteuid()} or group in peer.groups):
             # The socket's mode says the same; this holds where somebody has opened it too far.
             logger.warning("turned away %s: the socket is for group %d", peer, group)
-            self._turn_away(request, f"user {peer.uid} is not in group {group}, which may ask")
+            self._turn_away(request, f"the signer answers group {group} and not user {peer.uid}")
         elif not self._places.acquire(blocking=False):
             logger.warning("turned away %s: %d others ask already", peer, MOST_AT_ONCE)
-            self._turn_away(request, f"{MOST_AT_ONCE} others ask it already")
+            self._turn_away(request, f"{MOST_AT_ONCE} others ask the signer already")
         else:
             self._start(request, client_address)
 

@@ -61,7 +61,7 @@ class Service:
         except Exception as error:
             # A fault of the signer's, not of the release's: nothing is decided yet.
             logger.exception("a question that can't be answered")
-            return {"away": f"it has a fault, which its log tells: {type(error).__name__}"}
+            return {"away": f"the signer has a fault, which its log tells: {type(error).__name__}"}
 
     def _answer(self, question: Any, at: datetime, read: Read) -> Answer:
         match question:

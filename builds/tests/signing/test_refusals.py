@@ -258,7 +258,7 @@ def test_fault_that_nobody_thought_of_decides_nothing(signer_keys: Path) -> None
             return {"keys.json": bytes([1 // 0])}
 
     answer = Service(Faulty(signer_keys)).answer({"act": "keys"}, at=NOW)
-    assert answer == {"away": "it has a fault, which its log tells: ZeroDivisionError"}
+    assert answer == {"away": "the signer has a fault, which its log tells: ZeroDivisionError"}
 
 
 def test_ledger_outlives_a_line_that_a_killed_signer_left_half_written(signer_keys: Path) -> None:

@@ -54,7 +54,7 @@ def test_silent_and_slow_clients_hold_their_places_for_seconds_only(
         for each in slow:
             each.sendall(wire.LENGTH.pack(4000))
 
-        with pytest.raises(SignerAway, match=f"{MOST_AT_ONCE} others ask it already"):
+        with pytest.raises(SignerAway, match=f"{MOST_AT_ONCE} others ask the signer already"):
             signing.key_papers()
         assert time.monotonic() - begun < ASKING_TAKES, "who is turned away is told at once"
 
@@ -129,7 +129,7 @@ def test_peer_is_root_the_signer_s_user_or_of_the_socket_s_group(
         return done.stdout.strip()
 
     try:
-        refused = f"user {NOBODY} is not in group {group}, which may ask"
+        refused = f"the signer answers group {group} and not user {NOBODY}"
         assert ask(NOBODY, NOBODY) == refused
         assert ask(NOBODY, NOBODY, NOBODY - 2) == refused
         assert ask(NOBODY, group) == "papers"
