@@ -58,9 +58,10 @@ class Service:
         except (NoKey, Torn, OSError, Error) as error:
             logger.warning("can't sign now: %s", error)
             return {"away": str(error)}
-        except Exception:
+        except Exception as error:
+            # A fault of the signer's, not of the release's: nothing is decided yet.
             logger.exception("a question that can't be answered")
-            return {"refused": "the question can't be answered"}
+            return {"away": f"the signer has a fault, which its log tells: {type(error).__name__}"}
 
     def _answer(self, question: Any, at: datetime, read: Read) -> Answer:
         match question:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from builds.signing.files import private
 from builds.signing.sshsig import BadSignature
 
 _BITS = 2048  # iPXE has RSA in every version; ECDSA only newer ones
@@ -56,10 +57,10 @@ def sign(sha256: str, folder: Path) -> bytes:
 
     cryptography wants the bytes themselves, which may be many and lie elsewhere. Without attributes
     the signature proper is over their digest alone, has a fixed length, and stands last: so it is
-    put in place of that of an empty text.
+    put in place of that of an empty text. Raises OSError where key or certificates can't be used.
     """
     key = _read(folder / "cms")
-    certificate, issuer = x509.load_pem_x509_certificates((folder / "cms.pem").read_bytes())
+    certificate, issuer = _read_certificates(folder / "cms.pem")
     empty = pkcs7.PKCS7SignatureBuilder().set_data(b"")
     # iPXE knows of its roots only the fingerprints, so the whole one has to come along.
     empty = empty.add_signer(certificate, key, hashes.SHA256()).add_certificate(issuer)
@@ -129,12 +130,24 @@ def _write(path: Path, key: rsa.RSAPrivateKey) -> None:
 
 
 def _read(path: Path) -> rsa.RSAPrivateKey:
-    key = serialization.load_pem_private_key(
-        path.read_bytes(), None, unsafe_skip_rsa_key_validation=True
-    )
+    data = private(path).read_bytes()
+    try:
+        key = serialization.load_pem_private_key(data, None, unsafe_skip_rsa_key_validation=True)
+    except ValueError:
+        raise OSError(f"{path} holds no RSA key") from None
     if not isinstance(key, rsa.RSAPrivateKey):
         raise OSError(f"{path} holds no RSA key")
     return key
+
+
+def _read_certificates(path: Path) -> tuple[x509.Certificate, x509.Certificate]:
+    """The key's and the CA's."""
+    try:
+        certificate, issuer = x509.load_pem_x509_certificates(path.read_bytes())
+    except ValueError:
+        wrong = "holds not the key's certificate and its CA's: keys rotate"
+        raise OSError(f"{path} {wrong}") from None
+    return certificate, issuer
 
 
 def _pem(certificate: x509.Certificate) -> bytes:

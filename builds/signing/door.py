@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -69,12 +70,17 @@ class SocketSigner:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(SILENCE)
                 connection.connect(str(self._path))
-                wire.send(connection, question)
-                while "working" in (answer := wire.receive(connection, wire.LARGEST_ANSWER)):
+                with contextlib.suppress(BrokenPipeError):  # who is turned away is told why
+                    wire.send(connection, question, within=SILENCE)
+                while "working" in (answer := _received(connection)):
                     pass
         except (OSError, wire.BadFrame) as error:
             raise SignerAway(f"the signer at {self._path} does not answer: {error}") from None
         return answer
+
+
+def _received(connection: socket.socket) -> dict[str, Any]:
+    return wire.receive(connection, wire.LARGEST_ANSWER, within=SILENCE)
 
 
 def sign_release(release: int, fence: int) -> Signed:

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_ssh_public_key,
 )
 
+from builds.signing.files import private
 from builds.signing.sshsig import BadSignature
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -47,10 +48,10 @@ def signed_bytes(payload: bytes) -> bytes:
 
 def sign(payload: bytes, key: Path, key_id: str) -> bytes:
     """An envelope on one line; the same payload and key give the same bytes. Raises OSError."""
-    private = load_ssh_private_key(key.read_bytes(), password=None)
-    if not isinstance(private, Ed25519PrivateKey):
+    secret = load_ssh_private_key(private(key).read_bytes(), password=None)
+    if not isinstance(secret, Ed25519PrivateKey):
         raise OSError(f"{key} is no Ed25519 key")
-    signature = private.sign(signed_bytes(payload))
+    signature = secret.sign(signed_bytes(payload))
     record = {
         "payload": base64.b64encode(payload).decode(),
         "payloadType": PAYLOAD_TYPE,

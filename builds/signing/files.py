@@ -1,11 +1,27 @@
-"""Writing small files so that they survive the next moment: on the disk, whole, or not at all."""
+"""Small files: written so that they survive the next moment, and keys that only their owner reads.
+
+What is written is on the disk, whole, or not there at all.
+"""
 
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+
+
+class Exposed(OSError):
+    """A private key is open to others; the text says which one, and what to do."""
+
+
+def private(key: Path) -> Path:
+    """The path of a private key, where nobody but its owner may read it. Raises Exposed."""
+    mode = stat.S_IMODE(key.stat().st_mode)
+    if mode & 0o077:
+        raise Exposed(f"others may read {key} (mode {mode:04o}): chmod 600, and rotate if they did")
+    return key
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:

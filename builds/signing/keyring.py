@@ -13,7 +13,7 @@ from pathlib import Path
 
 from builds.choices import KeyStatus
 from builds.signing import cms, dsse, minisig, sshsig
-from builds.signing.files import write_folder
+from builds.signing.files import private, write_folder
 from builds.signing.keys import (
     BOOT_CA,
     KEYS,
@@ -39,6 +39,12 @@ class SigningKey:
 
     key: ReleaseKey
     folder: Path
+
+    @property
+    def private(self) -> list[Path]:
+        """The private halves that there are."""
+        halves = (self.folder / name for name in ("ssh", "minisign", "cms"))
+        return [path for path in halves if path.exists()]
 
     def sign(self, data: bytes, comment: str) -> dict[str, bytes]:
         """The signatures of a text by the suffix of their files; the comment is minisign's."""
@@ -120,7 +126,7 @@ class Keyring:
         return found | ({BOOT_CA: certificate.read_bytes()} if certificate.is_file() else {})
 
     def signing_key(self, at: datetime) -> SigningKey:
-        """What signs now. Raises NoKey."""
+        """What signs now. Raises NoKey, and OSError where others may read it."""
         key = self.read().current
         if key is None:
             raise NoKey("no release key is current: keys rotate")
@@ -129,6 +135,8 @@ class Keyring:
         found = SigningKey(key, self._private(key))
         if not found.folder.is_dir():
             raise NoKey(f"the private half of {key.id} is gone: keys rotate")
+        for path in found.private:
+            private(path)
         return found
 
     # What may become of the keys: each gives a new set, for the root to sign.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import minisign
 
+from builds.signing.files import private
 from builds.signing.sshsig import BadSignature
 
 _WRONG = (minisign.Error, ValueError)
@@ -39,8 +40,11 @@ def public_file(public: str) -> bytes:
 
 
 def sign(data: bytes, key: Path, comment: str) -> bytes:
-    """A signature file; the same data and comment give the same bytes."""
-    secret = minisign.SecretKey.from_file(key)
+    """A signature file; the same data and comment give the same bytes. Raises OSError."""
+    try:
+        secret = minisign.SecretKey.from_file(private(key))
+    except _WRONG:
+        raise OSError(f"{key} holds no key of minisign") from None
     return bytes(secret.sign(data, trusted_comment=comment)) + b"\n"
 
 

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from builds import processes
+from builds.signing.files import private
 
 # What a signature is for; one that was made for something else does not verify.
 NAMESPACE = "nixos-images"
@@ -60,8 +61,11 @@ def root_line(public: str) -> str:
 
 
 def sign(data: bytes, key: Path, namespace: str) -> bytes:
-    """The armored signature of a private key file; the same data gives the same bytes."""
-    return _run("ssh-keygen", "-Y", "sign", "-f", str(key), "-n", namespace, given=data)
+    """The armored signature of a private key file; the same data gives the same bytes.
+
+    Raises OSError.
+    """
+    return _run("ssh-keygen", "-Y", "sign", "-f", str(private(key)), "-n", namespace, given=data)
 
 
 def verify(data: bytes, signature: bytes, signers: str, name: str, namespace: str) -> None:

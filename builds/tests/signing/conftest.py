@@ -77,6 +77,7 @@ def start_signer(
     for process in started:
         process.kill()
         process.wait()
+    print((tmp_path / "signer.log").read_text()[-4000:])  # noqa: T201 - pytest shows it with a failure
 
 
 def _wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:

@@ -72,9 +72,12 @@ def test_worker_publishes_through_the_socket_and_the_key_stays_closed(
     assert is_whole(release)
     keys = Path(settings.SIGNER_KEYS)
     assert stat.S_IMODE(keys.stat().st_mode) == 0o700
-    private = [path for path in keys.rglob("*") if path.name in {"root", "ssh", "minisign"}]
-    assert len(private) == 5
+    names = {"root", "ssh", "minisign", "cms", "ca.key"}
+    private = [path for path in keys.rglob("*") if path.name in names]
+    assert len(private) == 8
     assert {stat.S_IMODE(path.stat().st_mode) for path in private} == {0o600}
+    folders = {path.parent for path in private}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folders} == {0o700}
     assert stat.S_IMODE(Path(settings.SIGNER_SOCKET).stat().st_mode) == 0o660
 
 
@@ -195,17 +198,73 @@ def test_no_bytes_on_the_socket_end_the_signer(
             asking.sendall(raw)
             asking.shutdown(socket.SHUT_WR)
             with contextlib.suppress(wire.BadFrame):
-                assert "files" not in wire.receive(asking, wire.LARGEST_ANSWER)
+                answer = wire.receive(asking, wire.LARGEST_ANSWER, within=5)
+                assert "files" not in answer
 
     send()
-    idle = [socket.socket(socket.AF_UNIX) for _ in range(20)]
-    for each in idle:
-        each.connect(path)
     assert signer.poll() is None
     release = held_release()
-    assert signing.sign_release(release.pk, release.fence).files, "those who wait hold up nobody"
-    for each in idle:
-        each.close()
+    with contextlib.ExitStack() as idle:
+        for _ in range(20):
+            idle.enter_context(socket.socket(socket.AF_UNIX)).connect(path)
+        assert signing.sign_release(release.pk, release.fence).files, "they hold nobody up"
+
+
+def test_signer_that_dies_in_the_middle_of_its_answer_is_asked_again(
+    start_signer: StartSigner, settings: LazySettings, tmp_path: Path
+) -> None:
+    signer = start_signer()
+    release = ready_release(demo(), "1.0")
+    between = tmp_path / "between.sock"
+    settings.SIGNER = {"BACKEND": "builds.signing.SocketSigner", "OPTIONS": {"path": str(between)}}
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(between))
+        listening.listen()
+
+        def relay_half() -> None:
+            asking, _address = listening.accept()
+            with asking, socket.socket(socket.AF_UNIX) as asked:
+                asked.connect(str(settings.SIGNER_SOCKET))
+                question = wire.receive(asking, wire.LARGEST_QUESTION, within=20)
+                wire.send(asked, question, within=20)
+                answer = wire.receive(asked, wire.LARGEST_ANSWER, within=20)
+                data = json.dumps(answer).encode()
+                asking.sendall((wire.LENGTH.pack(len(data)) + data)[: len(data) // 2])
+                signer.kill()
+                signer.wait()
+
+        thread = threading.Thread(target=relay_half)
+        thread.start()
+        release = publish(release)
+        thread.join(30)
+
+    assert not thread.is_alive()
+    assert release.is_draft
+    assert "has closed the connection" in release.reason
+    assert not Head.objects.exists()
+    start_signer()
+    release = publish(release)
+    assert release.is_published, release.reason
+    assert (release.sequence, release.reason) == (1, "")
+    assert is_whole(release)
+
+
+def test_fault_of_the_signer_is_told_and_fails_no_release(
+    start_signer: StartSigner, settings: LazySettings
+) -> None:
+    start_signer()
+    current = Keyring(Path(settings.SIGNER_KEYS)).read().current
+    assert current is not None
+    pem = Path(settings.SIGNER_KEYS) / "release" / current.id / "cms.pem"
+    whole = pem.read_text()
+    pem.write_text(whole.split("-----END")[0])
+
+    release = publish(ready_release(demo(), "1.0"))
+
+    assert release.is_draft
+    assert f"{pem} holds not the key's certificate and its CA's" in release.reason
+    pem.write_text(whole)
+    assert publish(release).is_published
 
 
 def test_answer_that_is_none_is_taken_for_a_signer_that_is_away(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from builds.choices import BuildStatus, CheckName, ReleaseStatus, Verdict
 from builds.models import Artifact, Build, Check, Head, Release
 from builds.pipeline import documents, naming
 from builds.pipeline.publish import write_papers
+from builds.signer.service import Service
 from builds.signing import Keyring, Ledger, NumberSpent, Place, Refused, SignerAway, Stranger
 from builds.storage import artifacts
 from builds.tests.downloads.conftest import ready_release, stored_release
@@ -249,6 +250,15 @@ def test_without_a_key_nothing_is_signed_and_asking_again_may_help(signer_keys: 
         sign(release)
     (signer_keys / "away").rename(signer_keys / "release" / current.id)
     assert sign(release).key == current.id
+
+
+def test_fault_that_nobody_thought_of_decides_nothing(signer_keys: Path) -> None:
+    class Faulty(Keyring):
+        def papers(self) -> dict[str, bytes]:
+            return {"keys.json": bytes([1 // 0])}
+
+    answer = Service(Faulty(signer_keys)).answer({"act": "keys"}, at=NOW)
+    assert answer == {"away": "the signer has a fault, which its log tells: ZeroDivisionError"}
 
 
 def test_ledger_outlives_a_line_that_a_killed_signer_left_half_written(signer_keys: Path) -> None:
