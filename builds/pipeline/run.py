@@ -100,7 +100,8 @@ def _look_into(output: BuildOutput, log: BuildLog, watch: CancelWatch) -> None:
     """Refuse a tarball made elsewhere that nobody should unpack, before it is stored."""
     for product in output.products:
         if product.role == Role.TARBALL:
-            found = look_into(product.path, product.name, watch.stop_if_wanted)
+            with product.path.open("rb") as file:
+                found = look_into(file, product.name, watch.stop_if_wanted)
             log.line(f"{product.name} holds {found.members} members, {found.size} bytes")
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
+import tarfile
 from dataclasses import dataclass
 
 import pytest
@@ -44,6 +47,8 @@ def ready_release(of: Channel, version: str, system: System = SYSTEM) -> Release
     }
     for name, (role, variant) in files.items():
         data = f"{name} of {version} ".encode() * 100
+        if role == Role.TARBALL:
+            data = tarball(data)
         stored = artifacts().write_once(release.key(name), data)
         Artifact.objects.create(
             release=release,
@@ -55,6 +60,16 @@ def ready_release(of: Channel, version: str, system: System = SYSTEM) -> Release
             sha256=hashlib.sha256(data).hexdigest(),
         )
     return release
+
+
+def tarball(run: bytes, name: str = "kexec/run") -> bytes:
+    """A kexec tarball that holds this one file, packed without being made smaller."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        member = tarfile.TarInfo(name)
+        member.size, member.mode = len(run), 0o755
+        tar.addfile(member, io.BytesIO(run))
+    return gzip.compress(buffer.getvalue(), compresslevel=0, mtime=0)
 
 
 @pytest.fixture
