@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
-import tarfile
 from dataclasses import dataclass
 
 import pytest
@@ -15,6 +12,7 @@ from builds.models import Artifact, Channel, Release
 from builds.storage import artifacts
 from builds.tests.factories import publish_held
 from builds.tests.models.rows import NOW, build, channel, draft
+from builds.tests.tarballs import tarball
 
 SYSTEM = System.X86_64
 
@@ -60,16 +58,6 @@ def ready_release(of: Channel, version: str, system: System = SYSTEM) -> Release
             sha256=hashlib.sha256(data).hexdigest(),
         )
     return release
-
-
-def tarball(run: bytes, name: str = "kexec/run") -> bytes:
-    """A kexec tarball that holds this one file, packed without being made smaller."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        member = tarfile.TarInfo(name)
-        member.size, member.mode = len(run), 0o755
-        tar.addfile(member, io.BytesIO(run))
-    return gzip.compress(buffer.getvalue(), compresslevel=0, mtime=0)
 
 
 @pytest.fixture

@@ -22,9 +22,10 @@ from builds.choices import Role
 from builds.models import Channel, Head, Release
 from builds.pipeline import documents, naming
 from builds.storage import artifacts
-from builds.tests.downloads.conftest import ready_release, tarball
+from builds.tests.downloads.conftest import ready_release
 from builds.tests.factories import publish_held
 from builds.tests.models.rows import NOW, channel
+from builds.tests.tarballs import tarball
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 SYSTEM = "x86_64-linux"
