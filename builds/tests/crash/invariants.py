@@ -181,7 +181,7 @@ def _strays(release: Release, before: Release, storage: Keys) -> Iterator[str]:
     named |= {public_key(name) for name in PAPERS}
     for one in (release, before):
         named |= {artifact.key for artifact in Artifact.objects.filter(release=one)}
-        named |= {one.key(name) for name in naming.paper_names(one.system)}
+        named |= {one.key(name) for name in naming.paper_names(one.system) | one.papers.keys()}
         named |= {log.key for log in LogArchive.objects.filter(build__release=one)}
     yield from (f"a leftover: {what}" for what in collect())
     for key in sorted(set(storage()) - named):
