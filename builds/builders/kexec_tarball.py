@@ -13,7 +13,7 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import BinaryIO
 
 from builds.builders.base import BadProduct
 
@@ -45,14 +45,14 @@ class Inside:
     size: int
 
 
-def look_into(path: Path, name: str, tick: Callable[[], None]) -> Inside:
+def look_into(file: BinaryIO, name: str, tick: Callable[[], None]) -> Inside:
     """What is in a tarball; `name` is its own, which says how it is packed.
 
     `tick` is called between pieces; what it raises ends the reading. Raises BadProduct for a
     tarball that nobody should unpack.
     """
     try:
-        return _members(_Stream(_unpacked(path, name, tick)))
+        return _members(_Stream(_unpacked(file, name, tick)))
     except (_Strange, EOFError, OSError, zlib.error, lzma.LZMAError) as wrong:
         raise BadProduct(f"{name} is no tarball to unpack: {wrong}.") from wrong
 
@@ -162,27 +162,26 @@ def _check_end(stream: _Stream) -> None:
             raise _Strange("something lies behind its end")
 
 
-def _unpacked(path: Path, name: str, tick: Callable[[], None]) -> Iterator[bytes]:
-    pieces = _from_xz(path) if name.endswith(".xz") else _from_gzip(path)
+def _unpacked(file: BinaryIO, name: str, tick: Callable[[], None]) -> Iterator[bytes]:
+    pieces = _from_xz(file) if name.endswith(".xz") else _from_gzip(file)
     for piece in pieces:
         tick()
         yield piece
 
 
-def _from_gzip(path: Path) -> Iterator[bytes]:
-    with gzip.open(path) as file:
-        while piece := file.read(_PIECE):
+def _from_gzip(file: BinaryIO) -> Iterator[bytes]:
+    with gzip.GzipFile(fileobj=file) as unpacked:
+        while piece := unpacked.read(_PIECE):
             yield piece
 
 
-def _from_xz(path: Path) -> Iterator[bytes]:
+def _from_xz(file: BinaryIO) -> Iterator[bytes]:
     """One stream; lzma.open would give the decoder as much memory as the file asks for."""
     decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MOST_MEMORY)
-    with path.open("rb") as file:
-        while not decoder.eof:
-            packed = file.read(_PIECE) if decoder.needs_input else b""
-            if decoder.needs_input and not packed:
-                raise EOFError("it is cut off")
-            yield decoder.decompress(packed, _PIECE)
-        if decoder.unused_data.strip(b"\0") or file.read(_PIECE).strip(b"\0"):
-            raise _Strange("something lies behind its end")
+    while not decoder.eof:
+        packed = file.read(_PIECE) if decoder.needs_input else b""
+        if decoder.needs_input and not packed:
+            raise EOFError("it is cut off")
+        yield decoder.decompress(packed, _PIECE)
+    if decoder.unused_data.strip(b"\0") or file.read(_PIECE).strip(b"\0"):
+        raise _Strange("something lies behind its end")

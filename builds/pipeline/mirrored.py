@@ -49,6 +49,12 @@ class Mirrored:
         return [Expected(each["name"], each["sha256"], each["size"]) for each in told]
 
     @property
+    def tarballs(self) -> list[Expected]:
+        """Those of its artifacts that somebody will unpack: by their role, or by their name."""
+        roles = {each["name"]: each["role"] for each in self.manifest["artifacts"]}
+        return [f for f in self.files if roles[f.name] == Role.TARBALL or ".tar." in f.name]
+
+    @property
     def size(self) -> int:
         """The bytes of all its artifacts together."""
         return sum(file.size or 0 for file in self.files)

@@ -19,7 +19,7 @@ from builds.builders.base import (
     Pin,
 )
 from builds.builders.kexec_tarball import look_into
-from builds.choices import Origin, Role, Stage, System, Variant
+from builds.choices import Role, Stage, System, Variant
 from builds.models import Artifact, Build, BuildRecord, LeaseLost
 from builds.pipeline.archive import log_digest
 from builds.pipeline.heartbeat import Heartbeat
@@ -76,8 +76,7 @@ def _run(build: Build, builder: Builder, log: BuildLog, heart: Heartbeat) -> Non
 def _keep(build: Build, output: BuildOutput, log: BuildLog, watch: CancelWatch) -> None:
     """Store what the build gave; what can't be committed is removed again."""
     try:
-        if build.release.origin != Origin.BUILT:
-            _look_into(output, log, watch)
+        _look_into(output, log, watch)
         log.stage(Stage.STORE)
         stored = set_aside(build, output, log, watch.stop_if_wanted)
         log.close()
@@ -97,10 +96,11 @@ def _keep(build: Build, output: BuildOutput, log: BuildLog, watch: CancelWatch) 
 
 
 def _look_into(output: BuildOutput, log: BuildLog, watch: CancelWatch) -> None:
-    """Refuse a tarball made elsewhere that nobody should unpack, before it is stored."""
+    """Refuse a tarball that nobody should unpack, before it is stored."""
     for product in output.products:
         if product.role == Role.TARBALL:
-            found = look_into(product.path, product.name, watch.stop_if_wanted)
+            with product.path.open("rb") as file:
+                found = look_into(file, product.name, watch.stop_if_wanted)
             log.line(f"{product.name} holds {found.members} members, {found.size} bytes")
 
 

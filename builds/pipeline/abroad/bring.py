@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from django.conf import settings
 
+from builds.builders.base import BadProduct
+from builds.builders.kexec_tarball import look_into
 from builds.outward import NotThere
 from builds.pipeline import naming, space
 from builds.pipeline.abroad.site import MOST_PAPER, Progress, Site
@@ -58,15 +61,21 @@ def verify(found: Mirrored, papers: Papers, allowed_signers: str) -> str:
 def bring(site: Site, found: Mirrored, progress: Progress) -> None:
     """Bring the artifacts that the storage lacks, each verified before it gets its name.
 
-    Raises Refused where there is no room for them or the storage has other bytes there, WrongBytes
-    where the site has, OSError where the storage fails, and what Site raises.
+    Tarballs come first: where nobody should unpack one, nothing of the release is stored.
+    Raises Refused for that, where there is no room for them, or the storage has other bytes there,
+    WrongBytes where the site has, OSError where the storage fails, and what Site raises.
     """
-    missing = [file for file in found.files if not _is_stored(found, file, progress)]
+    tarballs = found.tarballs
+    files = [*tarballs, *(file for file in found.files if file not in tarballs)]
+    missing = [file for file in files if not _is_stored(found, file, progress)]
     refuse_if_short(missing)
     for file in missing:
         part = _part(file)
         site.fetch(found.key(file.name), file, part, progress)
         point("follow: file fetched")
+        if file in tarballs:
+            with part.open("rb") as tarball:
+                refuse_tarball(tarball, file.name, lambda: progress(0))
         try:
             artifacts().put_once(found.key(file.name), part, tick=lambda: progress(0))
         except AlreadyStored as error:
@@ -88,6 +97,14 @@ def store_papers(found: Mirrored, papers: Papers) -> None:
             artifacts().write_once(found.key(name), papers[name])
         except AlreadyStored as error:
             raise Refused(str(error)) from error
+
+
+def refuse_tarball(file: BinaryIO, name: str, tick: Callable[[], None]) -> None:
+    """Raise Refused for a tarball that nobody should unpack; `tick` is called between pieces."""
+    try:
+        look_into(file, name, tick)
+    except BadProduct as bad:
+        raise Refused(str(bad)) from bad
 
 
 def drop_old_parts() -> None:

@@ -15,6 +15,7 @@ from builds.pipeline.abroad.bring import (
     MOST_SIGNATURE,
     Papers,
     refuse_if_short,
+    refuse_tarball,
     store_papers,
     verify,
 )
@@ -131,10 +132,14 @@ def _is_known(found: Mirrored) -> bool:
 
 
 def _verify_files(tar: BinaryIO, carried: Carried, told: Told) -> None:
+    """That they are what the manifest names; then that its tarballs are some to unpack."""
     for file in carried.found.files:
         source = _opened(tar, carried, file, told, "verified")
         while source.read(_READ):
             pass
+    for file in carried.found.tarballs:
+        source = _opened(tar, carried, file, told, "looked into")
+        refuse_tarball(cast("BinaryIO", source), file.name, lambda: None)
 
 
 def _take(

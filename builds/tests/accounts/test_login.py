@@ -96,6 +96,17 @@ def test_after_five_wrong_passwords_the_right_one_does_not_open(client: Client) 
     assert not is_in(elsewhere), "the name is shut, from wherever"
 
 
+def test_thirty_wrong_passwords_from_one_address_shut_it_for_every_name(client: Client) -> None:
+    person()
+    for number in range(30):
+        client.post(LOGIN, {"login": f"nobody-{number}", "password": "wrong"})
+    sign_in(client)
+    assert not is_in(client)
+    elsewhere = Client(REMOTE_ADDR="198.51.100.7")
+    sign_in(elsewhere)
+    assert is_in(elsewhere), "others are not held up"
+
+
 def test_guesses_are_counted_in_redis_by_all_processes_together(
     client: Client, settings: LazySettings, redis_url: str
 ) -> None:

@@ -34,4 +34,4 @@ def test_every_threat_names_asset_path_control_and_tests_that_exist() -> None:
                 for each in ast.parse(file.read_text()).body
                 if isinstance(each, ast.FunctionDef) and each.name.startswith("test_")
             }
-            assert functions if not test else test in functions, f"{path} has no {test}"
+            assert test in functions, f"{path} has no {test or 'test that is named'}"

@@ -144,6 +144,23 @@ def test_older_release_than_the_one_before_is_refused_unless_it_is_wanted(
     assert system.ran == ["2.0", "1.0"]
 
 
+def test_numbers_of_other_portals_channels_and_systems_say_nothing(
+    release: Release, rescue: MakeRescue, served: Shop
+) -> None:
+    system = rescue()
+    others = (
+        "http://other.example demo x86_64-linux",
+        f"{served.url} other x86_64-linux",
+        f"{served.url} demo aarch64-linux",
+    )
+    seen = "".join(f"{other} 99 9.0\n" for other in others)
+    system.write("root/nixos-images.seen", seen)
+    done = system.pipe(script(), "--download-only")
+    assert done.returncode == 0, done.stderr
+    system.write("root/nixos-images.seen", f"{seen}{served.url} demo x86_64-linux 99 9.0\n")
+    assert system.pipe(script(), "--download-only").returncode == 7
+
+
 def test_signature_is_verified_where_a_key_is_given(
     release: Release, rescue: MakeRescue, served: Shop, tmp_path: Path
 ) -> None:

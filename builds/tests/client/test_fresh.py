@@ -73,7 +73,14 @@ def test_calm_portal_is_told_from_a_frozen_one(
 
 
 @pytest.mark.parametrize(
-    "lie", [{"version": "other"}, {"sequence": 8}, {"channel": "x"}, {"manifest_sha256": "0" * 64}]
+    "lie",
+    [
+        {"version": "other"},
+        {"sequence": 8},
+        {"channel": "x"},
+        {"system": "aarch64-linux"},
+        {"manifest_sha256": "0" * 64},
+    ],
 )
 def test_timestamp_of_another_release_is_refused(
     client: Command, portal: Mirror, key: Path, trusting: tuple[str, ...], lie: dict[str, Any]

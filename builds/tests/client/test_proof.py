@@ -117,6 +117,26 @@ def test_changed_sums_under_an_old_signature_are_refused(
     assert "signature is wrong" in done.err
 
 
+def test_changed_manifest_under_an_old_signature_is_refused(
+    client: Command, portal: Mirror, key: Path, signers: Path
+) -> None:
+    portal.sign(key)
+    for said in (portal.record, portal.manifest):
+        said["sequence"] = 99
+    portal.write()
+    done = client(portal.url, *FETCH, "--allowed-signers", signers)
+    assert done.code == 4
+    assert "signature is wrong" in done.err, "that of the sums is good"
+
+
+def test_manifest_and_sums_that_differ_are_refused(client: Command, portal: Mirror) -> None:
+    portal.manifest["artifacts"][0]["sha256"] = "0" * 64
+    portal.write()
+    done = client(portal.url, *FETCH)
+    assert done.code == 4
+    assert f"sums and manifest differ in {KERNEL}" in done.err
+
+
 def test_signed_manifest_of_another_sequence_is_refused(
     client: Command, portal: Mirror, key: Path, signers: Path
 ) -> None:

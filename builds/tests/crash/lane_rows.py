@@ -48,12 +48,13 @@ from builds.tests.builders.flakes import NETBOOT, SYSTEM, Flake, attribute
 from builds.tests.crash import bugs, invariants
 from builds.tests.crash.lane import SLOT
 from builds.tests.crash.worker import QUEUES, Armed, fork, serve
+from builds.tests.tarballs import tarball, written
 
 SALT = 1_200_000  # bytes, so that each file is stored in two blocks
 CHECK = "files-are-whole"
-TARBALL = """
+TARBALL = f"""
 run mkdir -p $out
-echo tarball > $out/installer-demo.tar.gz
+{written("$out/installer-demo.tar.gz")}
 product tarball $out/installer-demo.tar.gz
 """
 
@@ -80,10 +81,12 @@ class Salted:
         products = []
         for product in output.products:
             copy = folder / product.name
-            copy.write_bytes(product.path.read_bytes())
-            if product.role != Role.IPXE:
-                with copy.open("ab") as file:
-                    file.write(os.urandom(SALT))
+            data = product.path.read_bytes()
+            if product.role == Role.TARBALL:
+                data = tarball(os.urandom(SALT))
+            elif product.role != Role.IPXE:
+                data += os.urandom(SALT)
+            copy.write_bytes(data)
             products.append(replace(product, path=copy, size=copy.stat().st_size))
         return replace(output, products=tuple(products))
 

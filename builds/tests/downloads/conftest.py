@@ -12,6 +12,7 @@ from builds.models import Artifact, Channel, Release
 from builds.storage import artifacts
 from builds.tests.factories import publish_held
 from builds.tests.models.rows import NOW, build, channel, draft
+from builds.tests.tarballs import tarball
 
 SYSTEM = System.X86_64
 
@@ -44,6 +45,8 @@ def ready_release(of: Channel, version: str, system: System = SYSTEM) -> Release
     }
     for name, (role, variant) in files.items():
         data = f"{name} of {version} ".encode() * 100
+        if role == Role.TARBALL:
+            data = tarball(data)
         stored = artifacts().write_once(release.key(name), data)
         Artifact.objects.create(
             release=release,

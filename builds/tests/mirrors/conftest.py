@@ -18,9 +18,14 @@ from typing import Any, Self
 import pytest
 from django.conf import LazySettings
 
+from builds.choices import Role
 from builds.models import Channel, Head, Release
 from builds.pipeline import documents, naming
 from builds.storage import artifacts
+from builds.tests.downloads.conftest import ready_release
+from builds.tests.factories import publish_held
+from builds.tests.models.rows import NOW, channel
+from builds.tests.tarballs import tarball
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 SYSTEM = "x86_64-linux"
@@ -170,6 +175,19 @@ class Keys:
             artifacts().replace(release.key(name), signature)
         digests = {name: documents.digest(signature) for name, signature in signed.items()}
         assert release.note_signed_again(digests, self.who)
+
+
+def hostile_release(role: Role) -> Release:
+    """A published release with a tarball that leads out, under this role: its papers fit it."""
+    release = ready_release(channel(), "1.0")
+    data = tarball(b"* * * * * root id\n", "kexec/../../etc/cron.d/x")
+    file = release.artifacts.get(role=Role.TARBALL)
+    artifacts().replace(file.key, data)
+    file.role, file.size, file.sha256 = role, len(data), documents.digest(data)
+    file.save()
+    publish_held(release, NOW)
+    assert release.is_published, release.reason
+    return release
 
 
 def unsign(release: Release, *names: str) -> None:

@@ -15,12 +15,18 @@ from django.core.management import CommandError, call_command
 from django.db.models import Model
 from django.test import Client
 
-from builds.choices import ReleaseStatus
+from builds.choices import ReleaseStatus, Role
 from builds.models import Artifact, Channel, Check, Head, Release, Transfer
 from builds.storage import artifacts
 from builds.tests.downloads.conftest import stored_release
 from builds.tests.downloads.test_downloads import body
-from builds.tests.mirrors.conftest import SYSTEM, Keys, become_another_portal, unsign
+from builds.tests.mirrors.conftest import (
+    SYSTEM,
+    Keys,
+    become_another_portal,
+    hostile_release,
+    unsign,
+)
 from builds.tests.models.rows import channel
 from builds.tests.retention.conftest import storage_kind, stored_keys
 from builds.tests.retention.dying import death_at
@@ -367,6 +373,17 @@ def test_hostile_tar_changes_nothing(shape: str, packed: Path) -> None:
 
     with pytest.raises(CommandError, match=r"demo\.tar: "):
         take(packed)
+    assert stored_keys() == set()
+    assert not Release.objects.exists()
+
+
+@pytest.mark.parametrize("role", [Role.TARBALL, Role.BUNDLE])
+def test_release_whose_tarball_leads_out_changes_nothing(role: Role, tmp_path: Path) -> None:
+    hostile_release(role)
+    path = pack(tmp_path / "demo.tar")
+
+    with pytest.raises(CommandError, match=r"no tarball to unpack: 'kexec/\.\./\.\./etc/cron"):
+        take(path)
     assert stored_keys() == set()
     assert not Release.objects.exists()
 

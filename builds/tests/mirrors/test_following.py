@@ -16,7 +16,7 @@ from django.test import Client
 from django.utils import timezone
 
 from builds import pipeline
-from builds.choices import ReleaseStatus
+from builds.choices import ReleaseStatus, Role
 from builds.models import Channel, Check, Event, Followed, Head, Release, Transfer
 from builds.storage import artifacts
 from builds.tests.downloads.conftest import stored_release
@@ -28,6 +28,7 @@ from builds.tests.mirrors.conftest import (
     become_another_portal,
     copy_to,
     drip,
+    hostile_release,
     refuse,
     serve,
 )
@@ -246,6 +247,19 @@ def test_what_is_wrong_is_refused_and_nothing_is_published(how: str, first: Tree
     row = Followed.objects.get()
     assert row.error
     assert row.heard_at is None
+
+
+@pytest.mark.parametrize("role", [Role.TARBALL, Role.BUNDLE])
+def test_release_whose_tarball_leads_out_is_refused_and_none_of_it_is_stored(
+    role: Role, tree: Tree
+) -> None:
+    hostile_release(role)
+    copy_to(tree)
+    become_another_portal()
+
+    assert "no tarball to unpack: 'kexec/../../etc/cron.d/x' is" in refused(tree)
+    assert not Release.objects.exists()
+    assert not [key for key in stored_keys() if key.startswith(FOLDER)]
 
 
 def test_download_that_breaks_off_is_gone_on_with(first: Tree) -> None:

@@ -12,13 +12,18 @@ from builds.choices import System, Trigger, Variant
 from builds.models import Channel, Release, Target
 from builds.pipeline import trigger
 from builds.tests.builders.flakes import NETBOOT, SYSTEM, Flake, attribute
+from builds.tests.tarballs import written
 
 VERSION = "12.20261122.abcdef0"
-TARBALL = """
-run mkdir -p $out
-echo tarball > $out/nixos-kexec-installer-demo.tar.gz
-product tarball $out/nixos-kexec-installer-demo.tar.gz
-"""
+
+
+def tarball_of(name: str) -> str:
+    """The script of an image whose kexec tarball holds a file of this name."""
+    path = "$out/nixos-kexec-installer-demo.tar.gz"
+    return f"run mkdir -p $out\n{written(path, name)}\nproduct tarball {path}\n"
+
+
+TARBALL = tarball_of("kexec/run")
 
 MakeChannel = Callable[..., Channel]
 

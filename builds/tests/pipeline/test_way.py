@@ -20,6 +20,7 @@ from builds.tests.pipeline.conftest import (
     VERSION,
     MakeChannel,
     draft_of,
+    tarball_of,
     write_flake,
 )
 from builds.tests.pipeline.driver import drive, take
@@ -197,6 +198,18 @@ def test_one_variant_that_fails_holds_back_the_whole_release(make_channel: MakeC
     assert release.status == ReleaseStatus.FAILED
     assert not Release.objects.published().exists()
     assert "kexec-installer failed" in release.reason
+
+
+def test_tarball_that_leads_out_fails_its_build_and_is_not_stored(
+    make_channel: MakeChannel,
+) -> None:
+    channel = make_channel(kexec_installer=tarball_of("kexec/../../x"))
+
+    release = drive(draft_of(channel))
+
+    assert release.status == ReleaseStatus.FAILED
+    assert "is no tarball to unpack: 'kexec/../../x'" in release.reason
+    assert not [*artifacts().walk("")]
 
 
 def test_every_step_may_arrive_twice_and_is_done_once(make_channel: MakeChannel) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 from cyclonedx.schema import SchemaVersion
@@ -17,19 +18,24 @@ from in_toto_attestation.v1 import statement_pb2
 from in_toto_attestation.v1.resource_descriptor import ResourceDescriptor
 from in_toto_attestation.v1.statement import Statement
 
+from builds.builders.how_made import Input
+from builds.models import BuildRecord
+from builds.pipeline import provenance
 from builds.pipeline.archive import archive_log, log_name
 from builds.storage import artifacts
 from builds.tests.downloads.conftest import stored_release
 from builds.tests.downloads.test_downloads import body
-from builds.tests.models.rows import channel
+from builds.tests.models.rows import build, channel
 from builds.tests.pipeline.conftest import MakeChannel, draft_of, make_channel
 from builds.tests.pipeline.driver import drive
 from builds.tests.provenance.conftest import (
     EMPTY,
+    HOW,
     PROVENANCE,
     REVISION,
     SBOM,
     named_in_manifest,
+    recorded_release,
     statement_of,
     stored,
     told_release,
@@ -104,6 +110,17 @@ def test_inputs_are_named_with_revision_and_hash() -> None:
         "digest": {"gitCommit": REVISION, "narSha256": hashlib.sha256(b"").hexdigest()},
         "annotations": {"narHash": EMPTY},
     }
+
+
+def test_inputs_of_every_build_are_named_once() -> None:
+    release = recorded_release()
+    disko = Input("disko", f"github:nix-community/disko/{REVISION}", EMPTY, REVISION)
+    for variant, inputs in (("iso", HOW.inputs), ("kexec-installer", (disko,))):
+        made = build(release, variant, status="succeeded")
+        BuildRecord.objects.note(made, replace(HOW, inputs=inputs), log_sha256="ef" * 32)
+    said = json.loads(provenance.statement(release) or b"{}")
+    told = said["predicate"]["buildDefinition"]["resolvedDependencies"]
+    assert [each["name"] for each in told] == ["flake", "nixpkgs", "disko"]
 
 
 def test_no_level_is_claimed() -> None:

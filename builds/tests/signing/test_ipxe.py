@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from django.test import Client
+from django.utils import timezone
 
 from builds import signing
 from builds.pipeline import boot_files, documents, naming
@@ -153,3 +156,21 @@ def test_signature_is_checked_from_the_storage_before_a_release_is_published(
         with pytest.raises(BadSignature):
             cms.check(signature, digest, ca)
     assert signing.BOOT_CA in signing.PAPERS
+
+
+def test_certificate_that_only_says_it_is_of_our_ca_signs_nothing(
+    signer_keys: Path, tmp_path: Path
+) -> None:
+    ca, forged, key = (tmp_path / name for name in ("ca", "forged", "key"))
+    for path in (ca, forged, key):
+        path.mkdir()
+    now = timezone.now()
+    cms.make_ca(ca, at=now)
+    shutil.copy(ca / "ca.key", forged)
+    shutil.copy(signer_keys / "boot-ca" / "ca.pem", forged)
+    cms.make_key(key, forged, "somebody", since=now, until=now + timedelta(days=1))
+    signature = cms.sign("ab" * 32, key)
+    ours, other = ((path / "ca.pem").read_bytes() for path in (forged, ca))
+    for root in (ours, other):
+        with pytest.raises(BadSignature):
+            cms.check(signature, "ab" * 32, root)

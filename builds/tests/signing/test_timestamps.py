@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -48,6 +48,10 @@ def test_timestamp_names_the_latest_and_readers_verify_it(client: Client, tmp_pa
         assert (said["version"], said["sequence"]) == (version, number)
         manifest = artifacts().read(release.key(MANIFEST)) or b""
         assert said["manifest_sha256"] == documents.digest(manifest)
+        made_at, over_at = (
+            datetime.fromisoformat(str(said[name])) for name in ("made_at", "expires_at")
+        )
+        assert over_at - made_at == timedelta(days=14)
     for name in (*naming.timestamp_names("x86_64-linux"), *signing.PAPERS):
         folder = "keys" if name in signing.PAPERS else "releases/download/demo"
         (tmp_path / name).write_bytes(body(client.get(f"/{folder}/{name}")))
