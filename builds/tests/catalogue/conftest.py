@@ -15,9 +15,9 @@ from django.conf import settings
 from portal.env import embedded_redis_socket
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def redis() -> Iterator[None]:
-    """The broker that the settings of the tests name, running."""
+    """The broker that the settings of all tests name, running for those that want it."""
     socket = embedded_redis_socket(settings.DATA_DIR)
     socket.unlink(missing_ok=True)
     shutil.rmtree(settings.DATA_DIR / "redis", ignore_errors=True)  # messages of the last session
