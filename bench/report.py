@@ -125,7 +125,7 @@ def _parts(folder: Path, *, is_quick: bool) -> dict[str, Callable[[], list[Row]]
         "first": lambda: first_line.first_line(folder, few),
         "publishing": lambda: publishing.publishing(folder, 3 * few),
         "reading": lambda: reading.reading(folder, lines),
-        "answers": lambda: answers.answers(folder, few, 2 if is_quick else 4),
+        "answers": lambda: answers.answers(folder, 3 if is_quick else 5, 2 if is_quick else 3),
         "watchers": lambda: watchers.embedded(folder),
         "production": lambda: watchers.production(folder, 500 if is_quick else 2000),
         "downloading": lambda: downloading.downloading(folder, size, 3 if is_quick else 7),
