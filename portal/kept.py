@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from builds import meters
 from builds.pipeline import naming
 from builds.storage import ROOT, artifacts, channel_key
 from portal.measured import FILE, ROUTE
-from portal.request_id import HEADER
+from portal.request_id import HEADER, own_id
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -38,10 +37,8 @@ _SAME = (
     "wsgi.url_scheme",
     "HTTP_X_FORWARDED_PROTO",
 )
-# What makes an answer that is kept for nobody: parts, people, what a front server tells.
-_OWN = frozenset(
-    {"HTTP_RANGE", "HTTP_IF_RANGE", "HTTP_COOKIE", "HTTP_AUTHORIZATION", "HTTP_X_REQUEST_ID"}
-)
+# What makes an answer that is kept for nobody: parts, people.
+_OWN = frozenset({"HTTP_RANGE", "HTTP_IF_RANGE", "HTTP_COOKIE", "HTTP_AUTHORIZATION"})
 _KEPT_STATUSES = ("200 ", "304 ")
 
 Headers = list[tuple[str, str]]
@@ -81,7 +78,8 @@ class KeptAnswers:
             environ[ROUTE], environ[FILE] = kept.route, None
             kept.observe(time.monotonic() - started)
             kept.count()
-            start_response(kept.status, [*kept.headers, (HEADER, uuid.uuid4().hex)])
+            own = own_id(environ.get("HTTP_X_REQUEST_ID", ""))
+            start_response(kept.status, [*kept.headers, (HEADER, own)])
             return [kept.body]
         return self._ask(asked, environ, start_response)
 

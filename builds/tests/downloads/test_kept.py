@@ -99,6 +99,23 @@ def test_answer_from_memory_is_that_of_django(web: Web) -> None:
     assert counted(web) - before == len(MOVING) * 2, "in /metrics, as Django counts them"
 
 
+def test_answer_from_memory_takes_over_the_id_of_a_trusted_front_server(
+    make_web: MakeWeb, demo: Channel, storage_folder: Path, signer_keys: Path
+) -> None:
+    given = "0123456789abcdef0123456789abcdef"
+    behind, open_to_all = make_web(TRUSTED_PROXIES="1"), make_web()
+    for web in (behind, open_to_all):
+        ask(web, SUMS, X_Request_ID=given)
+    forget_the_heads()
+
+    status, headers, _ = ask(behind, SUMS, X_Request_ID=given)
+    assert (status, headers["x-request-id"]) == (200, given)
+    assert ask(behind, SUMS, X_Request_ID="<b>")[1]["x-request-id"] != "<b>"
+    status, headers, _ = ask(open_to_all, SUMS, X_Request_ID=given)
+    assert status == 200
+    assert headers["x-request-id"] != given, "anybody could look like another"
+
+
 def test_publish_and_withdrawal_are_seen_at_once(web: Web, demo: Channel) -> None:
     etag = ask(web, LATEST)[1]["etag"]
     for number in ("2.0", "3.0"):
