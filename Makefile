@@ -7,7 +7,7 @@ help:
 	@echo 'make test   everything that the tests need, and all of them (ARGS="-k words" goes to pytest)'
 	@echo 'make crash  breaks everything 800 times, for an hour at most (ARGS="--minutes 5")'
 	@echo 'make fuzz   a million mutated inputs for each parser (ARGS="log --runs 10000 --seed 1")'
-	@echo 'make bench  measures for ten minutes, and keeps the table in docs/performance.md (ARGS="log --quick")'
+	@echo 'make bench  measures for an hour, and keeps the tables in docs/performance.md (ARGS=--list, ARGS="log --quick")'
 	@echo 'make load   1,000 reads a second for ten minutes, while it builds and publishes (ARGS="--minutes 1")'
 	@echo 'make soak   watches memory, open files and connections for six hours (ARGS="--hours 1")'
 	@echo 'make images-check NIXPKGS=folder   evaluates every NixOS image on both systems'

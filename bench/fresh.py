@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from bench import stack
@@ -19,7 +20,10 @@ PAGE, BOOTED = 60.0, 150.0
 PATIENCE = 900.0
 LATEST = "/api/v1/latest/demo/x86_64-linux/"
 # What would lead to the portal that is measured from, or to that of somebody else.
-OTHERS = ("DATA_DIR", "DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "NIX_OFFLINE")
+OTHERS = (
+    *("DATA_DIR", "DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "NIX_OFFLINE"),
+    *("ARGS", "MAKEFLAGS", "MAKELEVEL", "VIRTUAL_ENV"),
+)
 
 
 def fresh(folder: Path) -> list[Row]:
@@ -49,8 +53,7 @@ def fresh(folder: Path) -> list[Row]:
     except AssertionError as error:
         raise AssertionError(f"{error}:\n{(folder / 'run.log').read_text()[-2000:]}") from None
     finally:
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait(60)
+        _stop(process)
     return [
         Row(
             "a fresh clone, to its first page",
@@ -69,6 +72,17 @@ def fresh(folder: Path) -> list[Row]:
     ]
 
 
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """As Ctrl-C does it; its programs die with their supervisor."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
 def _has_booted(url: str) -> bool:
     """Whether there is a latest release, published because it booted."""
     try:
@@ -82,6 +96,7 @@ def _has_booted(url: str) -> bool:
 
 
 def _seconds(begun: float, process: subprocess.Popen[bytes], is_so: Callable[[], bool]) -> float:
+    print(f"  {time.monotonic() - begun:.0f} s", flush=True)
     while not is_so():
         assert process.poll() is None, "`make run` has ended"
         assert time.monotonic() < begun + PATIENCE, "`make run` took too long"

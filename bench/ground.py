@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +14,11 @@ from pathlib import Path
 
 @contextmanager
 def ground(**settings: str) -> Iterator[Path]:
-    """Django with an empty database, below the system's temporary folder; yields the folder."""
+    """Django with an empty database, below the system's temporary folder; yields the folder.
+
+    A program that is asked to end ends those that it has started, too.
+    """
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     folder = Path(tempfile.mkdtemp(prefix="portal-bench-"))
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "portal.settings",

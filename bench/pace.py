@@ -2,7 +2,8 @@
 
 Each request has its time before the run begins, and its latency counts from that time, not from
 when a connection was free: a server that stops for a second is seen by all who came in it. Paths
-come as lines on standard input, `WEIGHT PATH` each; the answer is one line of JSON.
+come as lines on standard input, `WEIGHT PATH` each; the answer is one line of JSON. How it goes
+is told on standard error, every ten seconds.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from urllib.parse import urlsplit
 
 CONNECTIONS = 256
+TELL_EVERY = 10.0  # seconds
 PATIENCE = 30.0  # seconds until a request counts as failed
 _END = b"\r\n\r\n"
 
@@ -111,8 +113,13 @@ async def paced(url: str, rate: float, seconds: float, mix: dict[str, int]) -> T
             return
         told.note(path, time.perf_counter() - due)
 
+    tell_at = begun + TELL_EVERY
+    known = 0
     for number in range(round(rate * seconds)):
         due = begun + number / rate
+        if due >= tell_at:
+            _tell(due - begun, told, known)
+            tell_at, known = tell_at + TELL_EVERY, len(told.taken)
         wait = due - time.perf_counter()
         if wait > 0:
             await asyncio.sleep(wait)
@@ -125,6 +132,14 @@ async def paced(url: str, rate: float, seconds: float, mix: dict[str, int]) -> T
     await asyncio.gather(*running)
     await connections.close()
     return told
+
+
+def _tell(at: float, told: Told, known: int) -> None:
+    """A line of the answers since the last one."""
+    lately = sorted(told.taken[known:])
+    p99 = f"{1000 * lately[int(0.99 * len(lately))]:.0f} ms" if lately else "nothing came"
+    said = f"  {at:.0f} s: {told.asked:,} asked, {told.errors.total()} errors, lately p99 {p99}"
+    print(said, file=sys.stderr, flush=True)
 
 
 def main() -> None:

@@ -1,11 +1,13 @@
-"""What is measured, in order, and the table that comes of it."""
+"""What is measured, in order, and the tables that come of it."""
 
 from __future__ import annotations
 
 import os
 import platform
+import re
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -42,24 +44,21 @@ TITLES = {
     "fresh": "A first start",
     "growth": "Pages over 1,000,000 artifacts, SQLite",
     "growth-postgresql": "Pages over 1,000,000 artifacts, PostgreSQL",
+    "load": "Under load",
+    "soak": "Over hours",
 }
 
 
 class Report:
-    """Rows by part."""
+    """Rows by part; each part with when it was measured, and what else ran then."""
 
     def __init__(self) -> None:
         self.parts: dict[str, list[Row]] = {}
         self._load = os.getloadavg()[0]
 
     def keep(self) -> None:
-        """Put the tables into docs/performance.md, between the marks there."""
-        before, _, rest = PAGE.read_text().partition(BEGIN)
-        _, _, after = rest.partition(END)
-        tables = "\n\n".join(
-            f"### {TITLES[name]}\n\n{table(rows)}" for name, rows in self.parts.items()
-        )
-        PAGE.write_text(f"{before}{BEGIN}\n\n{self.conditions()}\n\n{tables}\n\n{END}{after}")
+        """Put the tables into docs/performance.md, each in place of the one that it had there."""
+        PAGE.write_text(kept(PAGE.read_text(), self.parts, self.conditions()))
 
     def show(self) -> None:
         """Print all of it as a table."""
@@ -76,13 +75,49 @@ class Report:
         )
 
 
-def measure(report: Report, wanted: list[str], folder: Path, *, is_quick: bool) -> None:
-    """Run the parts that were asked for."""
+def kept(page: str, parts: Mapping[str, list[Row]], conditions: str) -> str:
+    """The page with the tables of these parts; those of all others stay as they are."""
+    before, _, rest = page.partition(BEGIN)
+    middle, _, after = rest.partition(END)
+    _, *sections = re.split(r"^### ", middle, flags=re.MULTILINE)
+    texts = {title: text.strip() for title, _, text in (each.partition("\n") for each in sections)}
+    texts |= {TITLES[name]: f"{conditions}\n\n{table(rows)}" for name, rows in parts.items()}
+    in_order = [title for title in TITLES.values() if title in texts]
+    tables = "\n\n".join(f"### {title}\n\n{texts[title]}" for title in in_order)
+    return f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}"
+
+
+def measure(wanted: list[str], folder: Path, *, is_quick: bool) -> int:
+    """Run the parts that were asked for; each is shown, and kept, as soon as it has ended.
+
+    How many broke off; of those, what the page told before stays.
+    """
     favour()
+    broken = 0
+    parts = _parts(folder, is_quick=is_quick)
+    for name in wanted or parts:
+        report = Report()
+        begun = time.monotonic()
+        print(f"{name}: {TITLES[name]}", flush=True)
+        try:
+            report.parts[name] = parts[name]()
+        except Exception as error:  # noqa: BLE001 - an hour's other numbers are not thrown away
+            traceback.print_exc()
+            report.parts[name] = [Row("this part broke off", type(error).__name__, str(error))]
+            broken += 1
+        else:
+            if not is_quick:
+                report.keep()
+        report.show()
+        print(f"{name} took {time.monotonic() - begun:.0f} s", flush=True)
+    return broken
+
+
+def _parts(folder: Path, *, is_quick: bool) -> dict[str, Callable[[], list[Row]]]:
     few = 3 if is_quick else 7
     size = 256 * storing.MIB if is_quick else 1024 * storing.MIB
     lines = 100_000 if is_quick else 1_000_000
-    parts: dict[str, Callable[[], list[Row]]] = {
+    return {
         "small": lambda: overhead.small(folder, few),
         "busy": lambda: overhead.busy_log(folder, 3, lines),
         "log": lambda: overhead.long_log(folder, 3 if is_quick else 4, lines),
@@ -90,7 +125,7 @@ def measure(report: Report, wanted: list[str], folder: Path, *, is_quick: bool) 
         "first": lambda: first_line.first_line(folder, few),
         "publishing": lambda: publishing.publishing(folder, 3 * few),
         "reading": lambda: reading.reading(folder, lines),
-        "answers": lambda: answers.answers(folder, few, 2 if is_quick else 4),
+        "answers": lambda: answers.answers(folder, 3 if is_quick else 5, 2 if is_quick else 3),
         "watchers": lambda: watchers.embedded(folder),
         "production": lambda: watchers.production(folder, 500 if is_quick else 2000),
         "downloading": lambda: downloading.downloading(folder, size, 3 if is_quick else 7),
@@ -104,13 +139,6 @@ def measure(report: Report, wanted: list[str], folder: Path, *, is_quick: bool) 
             folder, 100_000 if is_quick else 1_000_000
         ),
     }
-    for name in wanted or parts:
-        print(name, flush=True)
-        try:
-            report.parts[name] = parts[name]()
-        except Exception as error:  # noqa: BLE001 - an hour's other numbers are not thrown away
-            traceback.print_exc()
-            report.parts[name] = [Row("this part broke off", type(error).__name__, str(error))]
 
 
 def table(rows: list[Row]) -> str:

@@ -33,16 +33,9 @@ http {{
     location ~ ^/api/v1/builds/[0-9]+/events$ {{
       proxy_pass http://events; proxy_buffering off; proxy_read_timeout 1h;
     }}
-    {mirror}
     location / {{ proxy_pass http://pages; }}
   }}
 }}
-"""
-# What lies in the storage is served from there; what does not, the portal answers.
-MIRROR = """
-    sendfile on; tcp_nopush on;
-    location /releases/download/ {{ root {storage}; try_files $uri @portal; }}
-    location @portal {{ proxy_pass http://pages; }}
 """
 
 
@@ -52,9 +45,11 @@ def running(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A program of ours for the length of a with block; killed at its end, for an orderly stop
     waits for those who watch."""
+    # So that it ends with us even where we are killed.
+    bound = ("setpriv", "--pdeathsig", "TERM", *command)
     with log.open("ab") as file:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | environment, stdout=file, stderr=file
+            bound, cwd=ROOT, env=os.environ | environment, stdout=file, stderr=file
         )
     try:
         yield process
@@ -81,24 +76,15 @@ def redis_and_worker(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def beat(folder: Path) -> Iterator[None]:
-    """The periodic ticks, as `make run` starts them."""
-    services = Services(sys.executable, Path(os.environ["DATA_DIR"]), Address("127.0.0.1", 1))
-    with running(services.beat().command, folder / "beat.log"):
-        yield
+def web(folder: Path, *words: str, **settings: str) -> Iterator[tuple[str, int]]:
+    """Web processes; their address, and the process id of their arbiter.
 
-
-@contextmanager
-def web(
-    folder: Path, workers: int = 2, threads: int = 256, **settings: str
-) -> Iterator[tuple[str, int]]:
-    """Web processes; their address, and the process id of their arbiter."""
+    They are those of `make run`, but for what `words` say to gunicorn.
+    """
     port = free_port()
     command = (
         *(sys.executable, "-m", "gunicorn", "--config", str(ROOT / "deploy/gunicorn_settings.py")),
-        *("--workers", str(workers), "--threads", str(threads)),
-        *("--worker-connections", str(max(1000, 2 * threads)), "--bind", f"127.0.0.1:{port}"),
-        "portal.wsgi",
+        *(*words, "--bind", f"127.0.0.1:{port}", "portal.wsgi"),
     )
     with running(command, folder / "web.log", **settings) as process:
         url = f"http://127.0.0.1:{port}"
@@ -107,18 +93,14 @@ def web(
 
 
 @contextmanager
-def nginx(folder: Path, pages: str, events: str, mirror: Path | None = None) -> Iterator[str]:
-    """Debian's nginx before the pages and the process for events; its address.
-
-    With the storage's folder as `mirror` it serves the files itself.
-    """
+def nginx(folder: Path, pages: str, events: str) -> Iterator[str]:
+    """Debian's nginx before the pages and the process for events; its address."""
     program = nginx_program()
     port = free_port()
     ports = {"pages": urlsplit(pages).port, "events": urlsplit(events).port, "port": port}
     place = folder / "nginx"
     place.mkdir(exist_ok=True)
-    own = MIRROR.format(storage=mirror) if mirror else ""
-    words = {"folder": place, "user": nginx_user(), "mirror": own}
+    words = {"folder": place, "user": nginx_user()}
     (place / "nginx.conf").write_text(NGINX.format(**words, **ports))
     with running((program, "-p", str(place), "-c", str(place / "nginx.conf")), place / "out"):
         url = f"http://127.0.0.1:{port}"

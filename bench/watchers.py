@@ -37,13 +37,19 @@ def production(folder: Path, count: int = 2000) -> list[Row]:
     raise_limit()
     with (
         stack.web(folder) as (pages, pages_pid),
-        stack.web(folder, workers=1, threads=count + 200, WATCHERS_MOST=str(count + 100)) as (
+        stack.web(folder, *_for_events(count), WATCHERS_MOST=str(count + 100)) as (
             events,
             events_pid,
         ),
         stack.nginx(folder, pages, events) as url,
     ):
         return _measure(f"{count} behind nginx", url, [pages_pid, events_pid], count)
+
+
+def _for_events(count: int) -> tuple[str, ...]:
+    """One process with a thread for each watcher and some more."""
+    threads = str(count + 200)
+    return ("--workers", "1", "--threads", threads, "--worker-connections", str(2 * count + 400))
 
 
 def _measure(who: str, url: str, pids: list[int], count: int) -> list[Row]:

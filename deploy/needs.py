@@ -179,6 +179,7 @@ BENCH = (
         ("/usr/sbin/nginx",),
     ),
     Need("wrk", "wrk", "bench", "requests a second are not measured"),
+    Need("openssl", "openssl", "bench", "the production shape is not measured"),
     Need(
         "PostgreSQL",
         "postgresql",

@@ -16,6 +16,12 @@ HEADER = "X-Request-ID"
 _PLAIN = re.compile(r"[0-9a-f-]{8,36}")
 
 
+def own_id(given: str) -> str:
+    """The id of a request that came with this one, "" for none."""
+    is_trusted = settings.TRUSTED_PROXIES and _PLAIN.fullmatch(given)
+    return given if is_trusted else uuid.uuid4().hex
+
+
 class RequestIdMiddleware:
     """The id that a front server has given, where TRUSTED_PROXIES says that there is one; or a new.
 
@@ -27,8 +33,7 @@ class RequestIdMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer under the id."""
-        given = request.headers.get(HEADER, "") if settings.TRUSTED_PROXIES else ""
-        own = given if _PLAIN.fullmatch(given) else uuid.uuid4().hex
+        own = own_id(request.headers.get(HEADER, ""))
         with request_id.named(own):
             response = self._get_response(request)
         response[HEADER] = own

@@ -18,13 +18,14 @@ from django.conf import settings
 from conftest import free_port
 
 TEMPLATE = settings.BASE_DIR / "deploy" / "nginx" / "portal.conf.template"
+# The numbers are those of Debian's own nginx.conf.
 AROUND = """
 daemon off;
-worker_processes 1;
+worker_processes auto;
 {user}
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
-events {{ worker_connections 1024; }}
+events {{ worker_connections 768; }}
 http {{
   access_log {folder}/access.log;
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;

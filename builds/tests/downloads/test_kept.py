@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from django.utils import timezone
 from builds import pipeline
 from builds.models import Channel
 from builds.tests.downloads.conftest import ready_release, stored_release
-from builds.tests.factories import publish_held
+from builds.tests.factories import CheckFactory, publish_held
 from builds.tests.models.rows import NOW, channel
 from builds.tests.observed.reading import Numbers
 from builds.tests.retention.dying import death_at
@@ -26,6 +27,7 @@ FOLDER = "/releases/download/demo"
 LATEST = f"{FOLDER}/latest-x86_64-linux.json"
 SCRIPT, SUMS = f"{FOLDER}/netboot-x86_64-linux.ipxe", f"{FOLDER}/SHA256SUMS"
 MOVING = (LATEST, SCRIPT, SUMS)
+RECORD = "/api/v1/latest/demo/x86_64-linux/"
 CHANGES = frozenset({"date", "x-request-id"})
 
 
@@ -97,6 +99,50 @@ def test_answer_from_memory_is_that_of_django(web: Web) -> None:
         assert ask(web, path, method, **headers, Cookie="a=b")[0] == 404, "Django was asked"
     assert ask(web, SCRIPT, If_None_Match='"another"')[0] == 404, "Django was asked"
     assert counted(web) - before == len(MOVING) * 2, "in /metrics, as Django counts them"
+
+
+def test_answer_from_memory_takes_over_the_id_of_a_trusted_front_server(
+    make_web: MakeWeb, demo: Channel, storage_folder: Path, signer_keys: Path
+) -> None:
+    given = "0123456789abcdef0123456789abcdef"
+    behind, open_to_all = make_web(TRUSTED_PROXIES="1"), make_web()
+    for web in (behind, open_to_all):
+        ask(web, SUMS, X_Request_ID=given)
+    forget_the_heads()
+
+    status, headers, _ = ask(behind, SUMS, X_Request_ID=given)
+    assert (status, headers["x-request-id"]) == (200, given)
+    assert ask(behind, SUMS, X_Request_ID="<b>")[1]["x-request-id"] != "<b>"
+    status, headers, _ = ask(open_to_all, SUMS, X_Request_ID=given)
+    assert status == 200
+    assert headers["x-request-id"] != given, "anybody could look like another"
+
+
+def test_record_of_the_latest_is_kept_for_a_moment_and_never_over_a_publish(
+    web: Web, demo: Channel
+) -> None:
+    def record() -> tuple[str, list[str]]:
+        said = json.loads(ask(web, RECORD)[2])
+        return said["version"], [check["name"] for check in said["checks"]]
+
+    assert same(ask(web, RECORD)) == same(ask(web, RECORD))
+    etag = ask(web, RECORD)[1]["etag"]
+    assert [ask(web, RECORD, If_None_Match=etag)[0] for _ in range(2)] == [304, 304]
+    assert ask(web, f"{RECORD}?at=2001-01-01")[0] == 404, "another question"
+    for number in ("2.0", "3.0"):
+        release = stored_release(demo, number)
+        assert record() == (number, [])
+    CheckFactory(release=release, name="boot-later")
+    until = time.monotonic() + 10
+    while record() != ("3.0", ["boot-later"]):
+        assert time.monotonic() < until, "a check that is made later is told soon"
+        time.sleep(0.05)
+    forget_the_heads()
+    before = [ask(web, RECORD)[0] for _ in range(20)]
+    assert 200 in before, "Django was asked each time"
+    time.sleep(1.1)
+    ask(web, RECORD)
+    assert ask(web, RECORD)[0] == 404
 
 
 def test_publish_and_withdrawal_are_seen_at_once(web: Web, demo: Channel) -> None:
