@@ -89,7 +89,7 @@ def latest_builds(request: HttpRequest) -> HttpResponseBase:
         found = found.among(system=system)
     if asked["job"]:
         found = found.filter(variant=asked["job"].partition(".")[0])
-    newest = found.order_by("-pk")[: min(int(wanted[:9]), MOST)]
+    newest = found[: min(int(wanted[:9]), MOST)]
     return json_answer(request, [_brief(build) for build in newest])
 
 

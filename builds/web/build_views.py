@@ -87,17 +87,14 @@ def build_log(request: HttpRequest, pk: int) -> HttpResponseBase:
     return response
 
 
-def _filtered(builds: QuerySet[Build], asked: dict[str, str]) -> Any:
+def _filtered(builds: Any, asked: dict[str, str]) -> Any:
     """The builds that the URL asks for; what is not known is left unheeded."""
     if asked["status"] in BuildStatus.values:
         builds = builds.filter(status=asked["status"])
-    if asked["system"] in System.values:
-        builds = builds.filter(release__system=asked["system"])
     if asked["variant"] in Variant.values:
         builds = builds.filter(variant=asked["variant"])
-    if asked["channel"]:
-        builds = builds.filter(release__channel__name=asked["channel"])
-    return builds
+    system = asked["system"] if asked["system"] in System.values else None
+    return builds.among(channel=asked["channel"] or None, system=system)
 
 
 def _waiting(builds: QuerySet[Build], at: datetime) -> list[tuple[Build, states.State, str]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from django.db.models import Count, Max, Min, Q, Subquery, Sum
+from django.db.models import Count, Min, Q, Sum
 from django.utils.translation import gettext
 
 from builds.choices import ReleaseStatus
@@ -15,8 +17,8 @@ from builds.web.parts import Part
 from builds.web.states import State, Tone
 from builds.web.words import age, counted, size
 
-PUBLISHED = Q(release__status=ReleaseStatus.PUBLISHED)
-NEVER_HASHED = Q(release__scrubbed_at=None)
+NEVER_HASHED = Q(scrubbed_at=None)
+SUMS_LAST = timedelta(seconds=10)
 SCRUB_IS_LATE = timedelta(days=14)  # every file is read again once a week
 
 
@@ -28,21 +30,33 @@ def kept(at: datetime) -> Iterator[Part]:
     )
     yield Part(gettext("files kept"), State(Tone.GOOD, "disc", words), "")
     yield Part(gettext("last scrub"), _scrub(all_of_it, at), "")
-    yield Part(gettext("damaged files"), _damage(all_of_it["damaged"] or 0), "")
+    yield Part(gettext("damaged files"), _damage(all_of_it["damaged"]), "")
 
 
 def found() -> dict[str, Any]:
-    """What there is to tell of files and of the published releases, in one query."""
-    damaged = Damage.objects.unmended().order_by().values("mended_at").values(n=Count("pk"))
-    held = Artifact.objects.filter(release__in=Release.objects.holding_files())
-    return held.aggregate(
-        bytes=Sum("size"),
-        files=Count("pk"),
-        oldest=Min("release__scrubbed_at", filter=PUBLISHED),
-        unread=Min("release__published_at", filter=PUBLISHED & NEVER_HASHED),
-        unread_count=Count("release", filter=PUBLISHED & NEVER_HASHED, distinct=True),
-        damaged=Max(Subquery(damaged)),  # one number, the same for every row
+    """What there is to tell of files and of the published releases.
+
+    What is added up over all of them is at most SUMS_LAST old; damage is of this moment.
+    """
+    sums = _sums(int(time.monotonic() / SUMS_LAST.total_seconds()))
+    return sums | {"damaged": Damage.objects.unmended().count()}
+
+
+@lru_cache(maxsize=1)
+def _sums(_turn: int) -> dict[str, Any]:
+    holding = Release.objects.holding_files()
+    held = Artifact.objects.filter(release__in=holding).order_by()
+    published = holding.filter(status=ReleaseStatus.PUBLISHED).order_by()
+    return held.aggregate(bytes=Sum("size"), files=Count("pk")) | published.aggregate(
+        oldest=Min("scrubbed_at"),
+        unread=Min("published_at", filter=NEVER_HASHED),
+        unread_count=Count("pk", filter=NEVER_HASHED),
     )
+
+
+def forget() -> None:
+    """Add up again at the next look."""
+    _sums.cache_clear()
 
 
 def _scrub(found: dict[str, Any], at: datetime) -> State:
@@ -50,7 +64,7 @@ def _scrub(found: dict[str, Any], at: datetime) -> State:
     oldest, unread = found["oldest"], found["unread"]
     if oldest is None and unread is None:
         return State(Tone.QUIET, "dash", gettext("nothing is published yet"))
-    since = min(time for time in (oldest, unread) if time is not None)
+    since = min(each for each in (oldest, unread) if each is not None)
     is_late = at - since > SCRUB_IS_LATE
     tone, shape = (Tone.WARN, "triangle") if is_late else (Tone.GOOD, "disc")
     return State(tone, shape, _scrub_in_words(oldest, found["unread_count"], at))
