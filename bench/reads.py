@@ -77,7 +77,7 @@ def reads() -> list[Read]:
     newest, oldest = good[0], good.order_by("published_at", "pk")[0]
     before = f"{good[min(5, len(good[:6]) - 1)].published_at:%Y-%m-%d}"
     Channel.objects.filter(pk=channel.pk).update(is_default=True)
-    token = Host.objects.create(name="rescue", channel=channel).token
+    token = Host.objects.create(name="rescue", channel=channel).token or ""
     for release in (newest, oldest):
         _store(release)
     known = {"newest": _values(newest, token), "oldest": _values(oldest, token)}
