@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from botocore.config import Config
 ACCESS_KEY = "portal"
 SECRET_KEY = "portal-secret-key"
 ACTIONS = ["Admin", "Read", "Write", "List", "Tagging"]
+PORTS = (20000, 32000)
 SERVERS = ("master", "volume", "filer", "s3")
 
 
@@ -92,7 +94,12 @@ def serving(folder: Path, ip: str = "127.0.0.1") -> Iterator[Server]:
 
 
 def free_port() -> int:
-    """A TCP port of loopback that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of loopback that nobody listens on right now.
+
+    It lies below those that the kernel gives to connections, which would take it meanwhile.
+    """
+    while True:
+        port = secrets.choice(range(*PORTS))
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
