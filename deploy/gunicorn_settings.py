@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shutil
 import signal
 from pathlib import Path
@@ -17,9 +18,11 @@ from deploy.guards import ROOT
 # It writes a header Server in any case; who asks need not learn which server's holes to try.
 wsgi.SERVER = "nixos-images"
 
-worker_class = "gthread"
+worker_class = "deploy.patient_worker.PatientWorker"
 workers = 2
 threads = 256
+# Most of them cost no thread; but each a socket, and some a file or a database's files too.
+worker_connections = max(min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1] // 3), threads + 1)
 keepalive = 5
 timeout = 60
 graceful_timeout = 4  # `make run` kills what has not ended after 6 s
@@ -37,6 +40,7 @@ def on_starting(_server: object) -> None:
 
     The counts are then those since the start: Prometheus knows what a start is.
     """
+    _raise_open_files()
     data = os.environ.get("DATA_DIR", "").strip() or str(ROOT / "var")
     folder = Path(data) / "run" / "metrics"
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,6 +68,14 @@ def child_exit(_server: object, worker: Any) -> None:
 def on_exit(_server: object) -> None:
     """Leave no counts behind."""
     shutil.rmtree(os.environ.get("PROMETHEUS_MULTIPROC_DIR", ""), ignore_errors=True)
+
+
+def _raise_open_files() -> None:
+    """Let each connection have a file, too; the usual soft limit of 1,024 has no other reason than
+    programs that use select()."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = max(soft, min(3 * worker_connections, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _lives(pid: str) -> bool:
