@@ -12,7 +12,7 @@ from django.utils import timezone
 from builds.choices import Act, CheckName, Role, Variant
 from builds.models import PORTAL, Actor, Artifact, AuditEntry, Build, Check, LeaseLost, Release
 from builds.pipeline import documents, naming
-from builds.pipeline.shown import is_shown, show
+from builds.pipeline.shown import is_moving_shown, is_shown, show, show_moving
 from builds.pipeline.signatures import are_sums_signed, sign_papers, sign_sums
 from builds.pipeline.store import settle
 from builds.points import point
@@ -176,7 +176,11 @@ def write_moving(channel: str) -> None:
             else:
                 artifacts().delete(key)
         point("publish: moving files written")
-        if not is_signed or is_told(channel):
+        show_moving(channel, files)
+        point("publish: moving files shown")
+        if documents.moving_files(channel) != files:
+            show_moving(channel, {})  # the portal answers until they are right
+        elif not is_signed or is_told(channel):
             return
 
 
@@ -186,6 +190,7 @@ def is_told(channel: str) -> bool:
     return (
         are_sums_signed(channel, at=timezone.now())
         and is_shown(channel)
+        and is_moving_shown(channel, files)
         and all(
             artifacts().read(channel_key(channel, name)) == files.get(name)
             for name in naming.moving_names()

@@ -1,12 +1,14 @@
-"""What a front server may hand out without asking the portal: the files of published releases."""
+"""What a front server may hand out without asking the portal: what is published, and what moves."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from django.conf import settings
 
 from builds.models import Damage, Release
 from builds.pipeline import naming
-from builds.storage import ROOT, artifacts
+from builds.storage import ROOT, artifacts, channel_key
 
 
 def show(channel: str) -> None:
@@ -17,6 +19,27 @@ def show(channel: str) -> None:
 def is_shown(channel: str) -> bool:
     """Whether the front server hands out just that."""
     return artifacts().shows(_folder(channel), shown_files(channel))
+
+
+def show_moving(channel: str, files: Mapping[str, bytes]) -> None:
+    """Let it hand out these files that move, by name, until the next head of the channel moves."""
+    artifacts().show_moving(_folder(channel), _moving(channel, files))
+
+
+def is_moving_shown(channel: str, files: Mapping[str, bytes]) -> bool:
+    """Whether the front server hands out just that."""
+    return artifacts().shows_moving(_folder(channel), _moving(channel, files))
+
+
+def _moving(channel: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """By key. The history goes by more than the heads, so the portal answers for it."""
+    if not settings.X_ACCEL_REDIRECT:
+        return {}
+    return {
+        channel_key(channel, name): data
+        for name, data in files.items()
+        if name != naming.history_name()
+    }
 
 
 def shown_files(channel: str) -> dict[str, str]:

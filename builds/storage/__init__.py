@@ -5,6 +5,7 @@ from builds.storage.bucket import BucketStorage
 from builds.storage.folder import FolderStorage
 from builds.storage.keys import (
     INCOMING,
+    PUBLIC,
     ROOT,
     arrival_key,
     channel_key,
@@ -20,6 +21,7 @@ from builds.storage.self_test import Unfit, try_out
 
 __all__ = [
     "INCOMING",
+    "PUBLIC",
     "ROOT",
     "AlreadyStored",
     "ArtifactStorage",

@@ -84,7 +84,7 @@ class ArtifactStorage(Protocol):
         """Say that what the small files directly in a folder tell is old by now.
 
         Where they lie on this machine the time of each changes, so that whoever keeps what was
-        made of one sees it; the bytes follow. Raises OSError.
+        made of one sees it, and no front server hands them out; the bytes follow. Raises OSError.
         """
 
     def local_path(self, key: str) -> Path | None:
@@ -112,6 +112,13 @@ class ArtifactStorage(Protocol):
         """Let a front server hand out just these files of a folder by itself: digests by key."""
 
     def shows(self, folder: str, files: Mapping[str, str]) -> bool:
+        """Whether it does that already; true where no front server can see the files."""
+
+    def show_moving(self, folder: str, files: Mapping[str, bytes]) -> None:
+        """Let a front server hand out just these small files directly in a folder by itself, until
+        they are outdated: their bytes by key."""
+
+    def shows_moving(self, folder: str, files: Mapping[str, bytes]) -> bool:
         """Whether it does that already; true where no front server can see the files."""
 
     def front_path(self, key: str) -> str:

@@ -209,6 +209,13 @@ class BucketStorage(S3Storage):  # type: ignore[misc]  # django-storages has no 
         """See ArtifactStorage."""
         return True
 
+    def show_moving(self, folder: str, files: Mapping[str, bytes]) -> None:
+        """See ArtifactStorage."""
+
+    def shows_moving(self, folder: str, files: Mapping[str, bytes]) -> bool:
+        """See ArtifactStorage."""
+        return True
+
     def front_path(self, key: str) -> str:
         """See ArtifactStorage; deploy/nginx has a location of that name, which asks the bucket."""
         url = urlsplit(self.signed_url(key))

@@ -102,6 +102,7 @@ class FolderStorage(FileSystemStorage):
 
     def outdate(self, folder: str) -> None:
         """See ArtifactStorage. The clock of files is coarse, so the time is set and not touched."""
+        self._front.hide_moving(folder)
         place, now = self._path(folder), time.time_ns()
         for file in place.iterdir() if place.is_dir() else ():
             if file.is_file():
@@ -143,6 +144,14 @@ class FolderStorage(FileSystemStorage):
     def shows(self, folder: str, files: Mapping[str, str]) -> bool:
         """See ArtifactStorage."""
         return self._front.shows(folder, files)
+
+    def show_moving(self, folder: str, files: Mapping[str, bytes]) -> None:
+        """See ArtifactStorage."""
+        self._front.show_moving(folder, files)
+
+    def shows_moving(self, folder: str, files: Mapping[str, bytes]) -> bool:
+        """See ArtifactStorage."""
+        return self._front.shows_moving(folder, files)
 
     def front_path(self, key: str) -> str:
         """See ArtifactStorage; deploy/nginx has a location of that name."""

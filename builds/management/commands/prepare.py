@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -22,7 +23,7 @@ from builds.catalogue import CatalogueError
 from builds.choices import Trigger
 from builds.models import FIRST_START, Channel, Release, Subscription
 from builds.signing import Keyring, Refused, fingerprint
-from builds.storage import BucketStorage, Unfit, artifacts, try_out
+from builds.storage import PUBLIC, BucketStorage, Unfit, artifacts, try_out
 
 CATALOGUE = Path("images") / "catalogue.toml"
 # The API's pages are drawn by Swagger; compressing what nobody asks for takes seconds.
@@ -73,6 +74,8 @@ def try_storage() -> list[str]:
     storage = artifacts()
     if not isinstance(storage, BucketStorage):
         return []
+    # Of a time when the files lay in a folder: a front server would go on with what it finds.
+    shutil.rmtree(settings.DATA_DIR / "storage" / PUBLIC, ignore_errors=True)
     try:
         return try_out(storage)
     except Unfit as unfit:

@@ -61,6 +61,7 @@ POINTS = {
     "publish: before a moving file": 8,
     "storage: new text of a moving file written": 6,
     "publish: moving files written": 1,
+    "publish: moving files shown": 1,
     "reconcile: builds lost": 3,
     "reconcile: drafts moved on": 3,
 }

@@ -34,7 +34,10 @@ TARBALL = f"nixos-kexec-installer-{SYSTEM}.tar.gz"
 SUMS = naming.sums_name(SYSTEM)
 MANIFEST = naming.manifest_name(SYSTEM)
 SCRIPT = naming.script_name(SYSTEM)
-SEEN = ("content-type", "content-length", "etag", "cache-control", "x-content-type-options")
+SEEN = (
+    *("content-type", "content-length", "content-disposition", "etag", "repr-digest"),
+    *("cache-control", "x-content-type-options", "last-modified", "accept-ranges"),
+)
 KINDS = ("from_folder", "from_bucket")
 
 
@@ -86,6 +89,9 @@ def test_every_file_comes_with_the_headers_that_the_portal_gives_it(
         assert ask(front.url, path, "HEAD").headers["content-length"] == str(len(direct.body))
         seen = ask(front.url, path, If_None_Match=f'"other", {through.headers["etag"]}')
         assert (seen.status, seen.body) == (304, b"")
+        also = ask(alone.url, path, If_None_Match=f'"other", {through.headers["etag"]}')
+        for told in ("etag", "cache-control", "content-disposition", "repr-digest"):
+            assert seen.headers.get(told) == also.headers.get(told), f"{told} of {path}"
     assert sent_by_itself(front) == (3 * 7 if is_folder else 0)
     assert front.errors == ""
 

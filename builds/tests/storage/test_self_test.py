@@ -6,6 +6,7 @@ import http.client
 import http.server
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -78,6 +79,16 @@ def test_real_server_does_all_of_it_and_nothing_is_left(bucket: None) -> None:
     assert try_out(storage) == []
     assert [left.key for left in storage.walk(INCOMING) if "self-test" in left.key] == []
     assert try_storage() == []
+
+
+def test_front_server_finds_nothing_of_a_time_when_files_lay_in_a_folder(
+    bucket: None, settings: LazySettings, tmp_path: Path
+) -> None:
+    settings.DATA_DIR = tmp_path
+    left = tmp_path / "storage" / ".public" / "releases" / "download" / "demo" / "1.0" / "iso"
+    left.mkdir(parents=True)
+    try_storage()
+    assert [path.name for path in (tmp_path / "storage").iterdir()] == []
 
 
 @pytest.mark.parametrize(
