@@ -14,7 +14,7 @@ from builds.web.kept import found as kept
 def storage() -> Iterator[Metric]:
     """Bytes and files, and how long ago the file was hashed that waits longest for it."""
     found, at = kept(), timezone.now()
-    yield plain("portal_storage_bytes", "Bytes of all files that are kept.", found["bytes"] or 0)
+    yield plain("portal_storage_bytes", "Bytes of all files that are kept.", found["bytes"])
     yield plain("portal_storage_artifacts", "Files that are kept.", found["files"])
     times = [time for time in (found["oldest"], found["unread"]) if time is not None]
     if times:

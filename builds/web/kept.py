@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
-from django.db.models import Count, Min, Q, Sum
+from django.db.models import Aggregate, Count, Max, Min, QuerySet, Subquery, Sum, Value
 from django.utils.translation import gettext
 
 from builds.choices import ReleaseStatus
@@ -17,7 +16,6 @@ from builds.web.parts import Part
 from builds.web.states import State, Tone
 from builds.web.words import age, counted, size
 
-NEVER_HASHED = Q(scrubbed_at=None)
 SUMS_LAST = timedelta(seconds=10)
 SCRUB_IS_LATE = timedelta(days=14)  # every file is read again once a week
 
@@ -26,7 +24,7 @@ def kept(at: datetime) -> Iterator[Part]:
     """How much is kept, whether all of it was hashed lately, what is damaged."""
     all_of_it = found()
     words = gettext("{size} in {files}").format(
-        size=size(all_of_it["bytes"] or 0), files=counted(all_of_it["files"], "file")
+        size=size(all_of_it["bytes"]), files=counted(all_of_it["files"], "file")
     )
     yield Part(gettext("files kept"), State(Tone.GOOD, "disc", words), "")
     yield Part(gettext("last scrub"), _scrub(all_of_it, at), "")
@@ -34,29 +32,46 @@ def kept(at: datetime) -> Iterator[Part]:
 
 
 def found() -> dict[str, Any]:
-    """What there is to tell of files and of the published releases.
+    """What there is to tell of files and of the published releases, in one query.
 
     What is added up over all of them is at most SUMS_LAST old; damage is of this moment.
     """
-    sums = _sums(int(time.monotonic() / SUMS_LAST.total_seconds()))
-    return sums | {"damaged": Damage.objects.unmended().count()}
-
-
-@lru_cache(maxsize=1)
-def _sums(_turn: int) -> dict[str, Any]:
-    holding = Release.objects.holding_files()
-    held = Artifact.objects.filter(release__in=holding).order_by()
-    published = holding.filter(status=ReleaseStatus.PUBLISHED).order_by()
-    return held.aggregate(bytes=Sum("size"), files=Count("pk")) | published.aggregate(
-        oldest=Min("scrubbed_at"),
-        unread=Min("published_at", filter=NEVER_HASHED),
-        unread_count=Count("pk", filter=NEVER_HASHED),
-    )
+    turn = int(time.monotonic() / SUMS_LAST.total_seconds())
+    if turn not in _sums:
+        added_up = _add_up()
+        _sums.clear()
+        _sums[turn] = added_up
+        return added_up
+    return _sums[turn] | {"damaged": Damage.objects.unmended().count()}
 
 
 def forget() -> None:
     """Add up again at the next look."""
-    _sums.cache_clear()
+    _sums.clear()
+
+
+_sums: dict[int, dict[str, Any]] = {}
+
+
+def _add_up() -> dict[str, Any]:
+    holding = Release.objects.holding_files().order_by()
+    published = holding.filter(status=ReleaseStatus.PUBLISHED).values(_one=Value(1))
+    unread = published.filter(scrubbed_at=None)
+    damaged = Damage.objects.unmended().order_by().values(_one=Value(1)).values(n=Count("pk"))
+
+    def one(of: QuerySet[Any], how: Aggregate) -> Max:
+        """One value, the same for every row; the database looks for it once."""
+        return Max(Subquery(of.annotate(n=how).values("n")))
+
+    told = Artifact.objects.filter(release__in=holding).aggregate(
+        bytes=Sum("size"),
+        files=Count("pk"),
+        oldest=one(published, Min("scrubbed_at")),
+        unread=one(unread, Min("published_at")),
+        unread_count=one(unread, Count("pk")),
+        damaged=Max(Subquery(damaged)),
+    )
+    return told | {name: told[name] or 0 for name in ("bytes", "unread_count", "damaged")}
 
 
 def _scrub(found: dict[str, Any], at: datetime) -> State:

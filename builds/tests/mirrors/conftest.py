@@ -22,7 +22,7 @@ from builds.choices import Role
 from builds.models import Channel, Head, Release
 from builds.pipeline import documents, naming
 from builds.storage import artifacts
-from builds.tests.downloads.conftest import ready_release
+from builds.tests.downloads.conftest import ready_release, stored_release
 from builds.tests.factories import publish_held
 from builds.tests.models.rows import NOW, channel
 from builds.tests.tarballs import tarball
@@ -235,3 +235,12 @@ def become_another_portal() -> None:
     Channel.objects.all().delete()
     for file in list(artifacts().walk("")):
         artifacts().delete(file.key)
+
+
+@pytest.fixture
+def first(tree: Tree) -> Tree:
+    """A copy of a portal with one release; this process is another portal now."""
+    stored_release(channel(), "1.0")
+    copy_to(tree)
+    become_another_portal()
+    return tree

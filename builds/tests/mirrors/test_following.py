@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Callable
-from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import LazySettings
 from django.core.management import CommandError, call_command
 from django.test import Client
-from django.utils import timezone
 
 from builds import pipeline
 from builds.choices import ReleaseStatus, Role
@@ -23,7 +18,6 @@ from builds.tests.downloads.conftest import stored_release
 from builds.tests.downloads.test_downloads import body
 from builds.tests.mirrors.conftest import (
     SYSTEM,
-    Keys,
     Tree,
     become_another_portal,
     copy_to,
@@ -32,6 +26,19 @@ from builds.tests.mirrors.conftest import (
     refuse,
     serve,
 )
+from builds.tests.mirrors.following import (
+    FILES,
+    FOLDER,
+    HISTORY,
+    INITRD,
+    LATEST,
+    MANIFEST,
+    change,
+    follow,
+    publish_there,
+    refused,
+    versions,
+)
 from builds.tests.models.rows import channel
 from builds.tests.retention.conftest import storage_kind, stored_keys
 from builds.tests.retention.dying import death_at
@@ -39,74 +46,8 @@ from builds.tests.web.reading import text_of
 
 __all__ = ["storage_kind"]
 
+
 pytestmark = pytest.mark.django_db
-FOLDER = "releases/download/demo/1.0"
-INITRD, MANIFEST = f"initrd-{SYSTEM}", f"release-{SYSTEM}.json"
-FILES = (
-    f"bzImage-{SYSTEM}",
-    INITRD,
-    f"netboot-{SYSTEM}.ipxe",
-    f"nixos-kexec-installer-{SYSTEM}.tar.gz",
-)
-LATEST = f"releases/download/demo/latest-{SYSTEM}.json"
-HISTORY = "releases/download/demo/releases.json"
-
-
-@pytest.fixture
-def first(tree: Tree) -> Tree:
-    """A copy of a portal with one release; this process is another portal now."""
-    stored_release(channel(), "1.0")
-    copy_to(tree)
-    become_another_portal()
-    return tree
-
-
-def follow(tree: Tree, *words: str) -> str:
-    out = io.StringIO()
-    call_command("follow", tree.url, "--channel", "demo", *words, stdout=out)
-    return out.getvalue()
-
-
-def refused(tree: Tree, *words: str) -> str:
-    out = io.StringIO()
-    with pytest.raises(CommandError, match="refused"):
-        call_command("follow", tree.url, "--channel", "demo", *words, stdout=out)
-    return out.getvalue()
-
-
-def versions() -> set[str | None]:
-    return set(Release.objects.published().values_list("version", flat=True))
-
-
-def change(tree: Tree, key: str, make: Callable[[dict[str, Any]], object]) -> None:
-    """Edit a record of the copy."""
-    path = tree.path(key)
-    record = json.loads(path.read_text())
-    make(record)
-    path.write_text(json.dumps(record))
-
-
-def publish_there(tree: Tree, *names: str) -> None:
-    """Let the portal that was copied publish these too, one after the other, and copy it again.
-
-    What this portal has is put aside meanwhile; each comes back from its storage by `restore`.
-    """
-    kept = {file.key: artifacts().read(file.key) or b"" for file in artifacts().walk("")}
-    come_back({file: tree.path(file).read_bytes() for file in tree.files()})
-    of = Channel.objects.get()
-    for name in names:
-        stored_release(of, name)
-    copy_to(tree)
-    come_back(kept, unsigned=True)
-
-
-def come_back(files: dict[str, bytes], *, unsigned: bool = False) -> None:
-    """Be the portal whose storage held these."""
-    become_another_portal()
-    for key, data in files.items():
-        artifacts().replace(key, data)
-    outcomes = list(pipeline.restore(at=timezone.now(), unsigned=unsigned))
-    assert not [line for line in outcomes if line.is_refused], outcomes
 
 
 def test_release_of_another_portal_is_published_here(
@@ -332,165 +273,3 @@ def test_who_follows_already_is_not_disturbed(first: Tree) -> None:
 
     with pytest.raises(CommandError, match="followed right now by worker-1:7"):
         call_command("follow", first.url)
-
-
-# Signatures
-
-
-def signed_copy(tree: Tree, keys: Keys, namespace: str = "nixos-images") -> None:
-    release = stored_release(channel(), "1.0")
-    keys.sign(release, namespace)
-    copy_to(tree)
-    become_another_portal()
-
-
-def pin(tmp_path: Path, *allowed: str) -> tuple[str, str]:
-    (tmp_path / "signers").write_text("".join(allowed))
-    return "--allowed-signers", str(tmp_path / "signers")
-
-
-def test_signed_release_is_taken_and_the_keys_stay_pinned(
-    tree: Tree, keys: Keys, tmp_path: Path, client: Client
-) -> None:
-    signed_copy(tree, keys)
-    other = Keys.make(tmp_path, "other@first.example")
-
-    said = follow(tree, *pin(tmp_path, other.allowed, keys.allowed))
-
-    assert f"published: demo 1.0 {SYSTEM}, signed by {keys.who}" in said
-    assert "only digests" not in said
-    page = text_of(client.get(Release.objects.get().get_absolute_url()))
-    assert f"The signature of {keys.who} was verified" in page
-    assert f"by {keys.who}, where it was made" in page
-    assert f"SHA256SUMS-{SYSTEM}.sig" in page
-    assert "came from another portal" in text_of(client.get("/verify/"))
-    with pytest.raises(CommandError, match="other keys were pinned"):
-        call_command("follow", tree.url, *pin(tmp_path, other.allowed))
-    assert "no keys" not in follow(tree), "they need not be named again"
-    follow(tree, *pin(tmp_path, other.allowed), "--replace-signers")
-    assert Followed.objects.get().allowed_signers == other.allowed
-
-
-@pytest.mark.parametrize("how", ["unsigned", "another key", "another namespace", "changed"])
-def test_release_without_a_good_signature_is_refused(
-    how: str, tree: Tree, keys: Keys, tmp_path: Path
-) -> None:
-    signer = Keys.make(tmp_path, "mallory") if how == "another key" else keys
-    signed_copy(tree, signer, "file" if how == "another namespace" else "nixos-images")
-    for sig in tree.root.rglob("*.sig"):
-        if how == "unsigned":
-            sig.unlink()
-    if how == "changed":
-        change(tree, f"{FOLDER}/{MANIFEST}", lambda record: record.update(revision="cd" * 20))
-
-    assert "sign" in refused(tree, *pin(tmp_path, keys.allowed))
-    assert not Release.objects.exists()
-    assert not [key for key in stored_keys() if INITRD in key], "nothing was fetched for it"
-
-
-# In the background
-
-
-def test_setting_names_what_the_worker_follows(
-    first: Tree, settings: LazySettings, tmp_path: Path, keys: Keys
-) -> None:
-    settings.FOLLOW_URL, settings.FOLLOW_CHANNELS = first.url, ["demo"]
-    channel(is_active=True)
-
-    pipeline.follow_all(worker="test:1", at=timezone.now())
-
-    assert versions() == {"1.0"}
-    settings.FOLLOW_ALLOWED_SIGNERS = pin(tmp_path, keys.allowed)[1]
-    pipeline.follow_all(worker="test:1", at=timezone.now())
-    assert Followed.objects.get().allowed_signers == keys.allowed
-
-
-def test_what_was_followed_once_is_not_followed_by_the_worker(first: Tree) -> None:
-    follow(first, "--once")
-    assert not Followed.objects.active().exists()
-    follow(first)
-    assert Followed.objects.active().exists()
-    call_command("follow", first.url, "--stop", stdout=io.StringIO())
-    assert not Followed.objects.active().exists()
-
-
-def test_status_says_how_old_the_knowledge_is(first: Tree, client: Client) -> None:
-    follow(first)
-    assert f"releases from {first.url} read just now" in text_of(client.get("/status/"))
-    Followed.objects.update(heard_at=timezone.now() - timedelta(days=3))
-
-    assert "last read 3 days ago: newer releases are not known here" in text_of(
-        client.get("/status/")
-    )
-    assert "last read 3 days ago" in text_of(client.get("/mirrors/"))
-
-
-def test_every_known_channel_is_followed_where_none_is_named(first: Tree) -> None:
-    channel("demo"), channel("unknown-there")
-    out = io.StringIO()
-
-    call_command("follow", first.url, stdout=out)
-
-    assert versions() == {"1.0"}
-    assert Channel.objects.get(name="unknown-there").is_active
-
-
-def test_transfer_comes_back_by_a_restore(first: Tree, tmp_path: Path, keys: Keys) -> None:
-    follow(first)
-    before = Transfer.objects.values("kind", "source", "signer", "taken_at").get()
-    forget_rows()
-
-    list(pipeline.restore(at=timezone.now(), unsigned=True))
-
-    assert Transfer.objects.values("kind", "source", "signer", "taken_at").get() == before
-
-
-def test_what_was_followed_is_restored_where_who_is_pinned_has_signed_it(
-    tree: Tree, keys: Keys, settings: LazySettings, tmp_path: Path
-) -> None:
-    signed_copy(tree, keys)
-    follow(tree)
-    forget_rows()
-
-    assert "restore --unsigned takes it" in "".join(map(str, pipeline.restore(at=timezone.now())))
-    settings.FOLLOW_ALLOWED_SIGNERS = pin(tmp_path, Keys.make(tmp_path, "mallory").allowed)[1]
-    assert "by no key that is pinned" in "".join(map(str, pipeline.restore(at=timezone.now())))
-    assert not Release.objects.exists()
-    settings.FOLLOW_ALLOWED_SIGNERS = pin(tmp_path, keys.allowed)[1]
-    list(pipeline.restore(at=timezone.now()))
-    assert Release.objects.get().signed_by == ""
-
-
-def forget_rows() -> None:
-    Head.objects.all().delete(), Release.objects.all().delete(), Channel.objects.all().delete()
-
-
-def test_api_tells_where_a_release_came_from_and_how_it_is_signed(
-    tree: Tree, keys: Keys, tmp_path: Path, client: Client
-) -> None:
-    signed_copy(tree, keys)
-    # Who signs like this signs with OpenSSH alone.
-    for sig in tree.root.rglob("*.minisig"):
-        sig.unlink()
-    follow(tree, *pin(tmp_path, keys.allowed))
-    latest = client.get(f"/api/v1/latest/demo/{SYSTEM}/").json()
-    detail = client.get(f"/api/v1/releases/demo/1.0/{SYSTEM}/").json()
-
-    assert detail["origin"] == {"kind": "built", "source": ""}
-    taken_at = detail["transfer"].pop("taken_at")
-    assert taken_at == Transfer.objects.get().taken_at.strftime("%Y-%m-%dT%H:%M:%SZ")
-    told = {"kind": "followed", "source": tree.url, "signer": keys.who}
-    assert detail["transfer"] == told
-    assert latest["signatures"] == detail["signatures"]
-    for name, urls in (
-        (f"SHA256SUMS-{SYSTEM}", detail["signatures"]),
-        (MANIFEST, detail["manifest_signatures"]),
-    ):
-        assert urls.keys() == {"ssh"}, "there is no other"
-        signature = body(client.get(urls["ssh"].removeprefix("http://testserver")))
-        assert signature == tree.path(f"{FOLDER}/{name}.sig").read_bytes()
-
-    Release.objects.get().withdraw("it eats disks", at=timezone.now())
-    gone = client.get(f"/api/v1/releases/demo/1.0/{SYSTEM}/").json()
-    assert (gone["signatures"], gone["manifest_signatures"]) == ({}, {})
-    assert gone["transfer"]["source"] == tree.url

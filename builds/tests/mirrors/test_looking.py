@@ -23,6 +23,7 @@ from builds.tests.downloads.conftest import stored_release
 from builds.tests.mirrors.conftest import SYSTEM, Tree, copy_to, drip, refuse
 from builds.tests.models.rows import channel
 from builds.tests.web.reading import text_of
+from builds.web import kept
 
 pytestmark = pytest.mark.django_db
 FOLDER = "releases/download/demo/1.0"
@@ -259,6 +260,7 @@ def test_number_of_queries_does_not_grow_with_mirrors(
     def queries() -> list[int]:
         counts = []
         for path in ("/mirrors/", "/status/", release.get_absolute_url()):
+            kept.forget()
             with CaptureQueriesContext(connection) as captured:
                 assert client.get(path).status_code == 200
             counts.append(len(captured))

@@ -29,6 +29,7 @@ from builds.models import (
 from builds.tally import Count
 from builds.tests.factories import BuildFactory, ChannelFactory, CheckFactory, ReleaseFactory
 from builds.tests.observed.reading import Numbers
+from builds.web import kept
 
 pytestmark = pytest.mark.django_db
 
@@ -211,6 +212,7 @@ def test_storage_and_disks_are_told(client: Client) -> None:
 
 def test_queries_are_as_many_with_many_rows(client: Client) -> None:
     ReleaseFactory(published=True)
+    _forget()
     with CaptureQueriesContext(connection) as few:
         numbers(client)
     for _ in range(6):
@@ -315,3 +317,4 @@ def test_totals_are_there_before_anything_was_counted(client: Client) -> None:
 def _forget() -> None:
     for part in collectors.PARTS.values():
         part.forget()
+    kept.forget()
