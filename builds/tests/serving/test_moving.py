@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from collections.abc import Iterator
 from importlib import import_module
@@ -118,3 +120,16 @@ def test_who_wrote_for_a_head_that_has_moved_meanwhile_hides_it_again(
     assert seen == [1, "2.0"], "it came too late once"
     assert version_told(alone) == "1.0"
     assert is_told(weeks.channel.name)
+
+
+def test_digests_with_any_number_of_slashes_are_told_rightly(alone: Front) -> None:
+    found: dict[int, tuple[bytes, str]] = {}
+    for number in range(200_000):
+        data = f"{number}\n".encode()
+        told = base64.b64encode(hashlib.sha256(data).digest()).decode()
+        found.setdefault(told.count("/"), (data, told))
+    assert len(found) > 5
+    for data, told in found.values():
+        artifacts().show_moving("releases/download/demo", {f"releases/download/demo/{SUMS}": data})
+        answer = ask(alone.url, f"{ROOT}/{SUMS}")
+        assert (answer.body, answer.headers["repr-digest"]) == (data, f"sha-256=:{told}:")
