@@ -109,9 +109,15 @@ class PatientSocket(socket.socket):
         """
         self.is_corked = False
         while not self.flush():
-            if not _is_ready(self, select.POLLOUT, seconds):
+            if not self.is_ready(select.POLLOUT, seconds):
                 return False
         return True
+
+    def is_ready(self, event: int, seconds: float) -> bool:
+        """Whether it can be read or written within so many seconds, or has ended."""
+        poller = select.poll()
+        poller.register(self.fileno(), event)
+        return bool(poller.poll(seconds * 1000))
 
     def drop(self) -> None:
         """Hold nothing any more. A file's place is then where its sending has ended."""
@@ -134,7 +140,7 @@ class PatientSocket(socket.socket):
 
     def _wait(self, event: int) -> None:
         began = time.monotonic()
-        while not _is_ready(self, event, HURRY):
+        while not self.is_ready(event, HURRY):
             if self._is_short() or time.monotonic() - began > self._patience:
                 raise too_slow()
         self._waited += time.monotonic() - began
@@ -159,9 +165,3 @@ class FilePart:
             self.at += sent
             self._left -= sent
         return not self._left
-
-
-def _is_ready(sock: socket.socket, event: int, seconds: float) -> bool:
-    poller = select.poll()
-    poller.register(sock, event)
-    return bool(poller.poll(seconds * 1000))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from django.conf import settings
 
+from builds.choices import System
 from builds.models import Damage, Release
 from builds.pipeline import naming
 from builds.storage import ROOT, artifacts, channel_key
@@ -32,14 +33,14 @@ def is_moving_shown(channel: str, files: Mapping[str, bytes]) -> bool:
 
 
 def _moving(channel: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """By key. The history goes by more than the heads, so the portal answers for it."""
+    """Those that are asked for most, by key; deploy/nginx asks here for no others."""
     if not settings.X_ACCEL_REDIRECT:
         return {}
-    return {
-        channel_key(channel, name): data
-        for name, data in files.items()
-        if name != naming.history_name()
+    asked = {naming.MOVING_SUMS, *naming.signature_names(naming.MOVING_SUMS)}
+    asked |= {
+        name(system) for system in System for name in (naming.latest_name, naming.script_name)
     }
+    return {channel_key(channel, name): files[name] for name in asked & files.keys()}
 
 
 def shown_files(channel: str) -> dict[str, str]:

@@ -11,8 +11,8 @@ for it knows types by endings only. What has no link here goes to the
 portal, which knows why. The digest is there twice, as the headers ETag and Repr-Digest have it:
 `<hex>:<base64>`, with `_` for the slashes that a name can't have.
 
-Files that move have the same below `moving/`, but with a copy of their own bytes in place of the
-third: those under their key may be replaced while a reader is told the digest.
+Files that move have the same below `moving/`, but a copy of their own bytes in place of the third,
+called `file`: those under their key may be replaced while a reader is told the digest.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from pathlib import Path
 from builds.storage.keys import content_type
 
 _MOVING = "moving"
+_FILE = "file"
 
 
 def link_name(key: str) -> str:
@@ -69,7 +70,7 @@ class FrontTree:
             if there.get(key) != sha256:
                 with suppress(FileNotFoundError):  # another has hidden it meanwhile
                     inner = self._begin(root, key, sha256)
-                    _write(inner / link_name(key), data)
+                    _write(inner / _FILE, data)
                     self._lead(root, key, inner)
 
     def shows_moving(self, folder: str, wanted: Mapping[str, bytes]) -> bool:

@@ -96,7 +96,7 @@ def test_a_withdrawn_release_is_no_longer_the_latest_anywhere(
     assert version_told(alone) == "1.0"
     pipeline.withdraw(weeks.first, "It does, too.", by=None, at=timezone.now())
     assert ask(alone.url, f"{ROOT}/{SUMS}").status == 502
-    assert not list((Path(str(artifacts().local_path(""))) / ".public" / "moving").rglob("file.*"))
+    assert not list((Path(str(artifacts().local_path(""))) / ".public" / "moving").rglob("file"))
 
 
 def test_who_wrote_for_a_head_that_has_moved_meanwhile_hides_it_again(
