@@ -126,6 +126,7 @@ class PatientSocket(socket.socket):
                 os.lseek(part.number, part.at, os.SEEK_SET)
         self._held.clear()
         self._size = 0
+        self.is_corked = False
 
     def _send_memory(self) -> None:
         parts = list(takewhile(lambda part: not isinstance(part, FilePart), self._held))

@@ -19,8 +19,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
+from gunicorn import util
 from gunicorn.http import wsgi
 from gunicorn.workers import gthread
 
@@ -31,7 +33,8 @@ LINGER_SECONDS = 2.0  # for a client to read the end before its connection is cl
 QUICK_SECONDS = 0.02  # who takes something within that keeps its thread
 NEXT_SECONDS = 0.002  # the same for who asks again
 LOOK_SECONDS = 0.5
-LONGEST_HEAD = 2**16  # bytes; gunicorn has limits of its own for what is in it
+USUAL = 4096  # bytes of a request
+LONGEST_HEAD = 2**16  # bytes; gunicorn has limits of its own for each of its lines
 LONGEST_BODY = 2**16  # of those that no thread waits for
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,9})[ \t]*\r\n", re.IGNORECASE)
 _IN_PARTS = re.compile(rb"\r\n(transfer-encoding|expect):", re.IGNORECASE)
@@ -41,6 +44,10 @@ Act = Callable[["Connection"], None]
 _INCOMPLETE, _UNSENT = object(), object()
 # How long a thread reads what the application left unread of a body.
 gthread.DEFAULT_WORKER_DATA_TIMEOUT = 0.5
+
+
+class HeadTooLongError(Exception):
+    """A request whose head has not ended within LONGEST_HEAD."""
 
 
 @dataclass(slots=True)
@@ -84,24 +91,32 @@ class Connection(gthread.TConn):  # type: ignore[misc]  # gunicorn has no types
         self._until = 0.0
 
     def has_request(self) -> bool:
-        """Whether a thread would find all that it needs, or reason enough to refuse.
+        """Whether a thread would find all that it needs.
 
-        If not, the socket is readable only once there is more. Raises ConnectionResetError where
-        no more comes, or too slowly.
+        If not, the socket is readable only once there is more. Raises HeadTooLongError, and
+        ConnectionResetError where no more comes, or too slowly.
         """
         if self.parser is not None and self.parser.unreader.buf.getvalue():
             return True  # came together with the request before
         try:
-            data = self.sock.peek(LONGEST_HEAD)
+            data = self.sock.peek(USUAL)
+            if len(data) == USUAL:
+                data = self.sock.peek(LONGEST_HEAD + LONGEST_BODY)
         except BlockingIOError:
             return False
         size, wanted = len(data), _wanted(data)
+        if wanted is None:
+            raise HeadTooLongError
         if size and size >= wanted:
             if self._seen:
                 self._wake_at(1)
                 self._seen = 0
             self.sock.begin()
             return True
+        self._wait_for(wanted, size)
+        return False
+
+    def _wait_for(self, wanted: int, size: int) -> None:
         now = time.monotonic()
         if not self._seen:
             self._until = now + HEAD_SECONDS
@@ -109,7 +124,6 @@ class Connection(gthread.TConn):  # type: ignore[misc]  # gunicorn has no types
             raise too_slow()  # or it has ended
         self._seen = size
         self._wake_at(wanted)
-        return False
 
     def close(self, graceful: bool = False) -> None:  # noqa: FBT001, FBT002 - gunicorn's
         """Close it; gracefully, when its client has read the end, which the loop waits for."""
@@ -168,6 +182,10 @@ class PatientWorker(gthread.ThreadWorker):  # type: ignore[misc]
         try:
             if not conn.has_request():
                 return _INCOMPLETE
+        except HeadTooLongError:
+            reason = "Request Header Fields Too Large"
+            util.write_error(conn.sock, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, reason, "")
+            return False
         except OSError as error:
             self.log.debug("Closing connection. %s", error)
             return False
@@ -324,11 +342,12 @@ class PatientWorker(gthread.ThreadWorker):  # type: ignore[misc]
         return conn.error is None and conn.stays
 
 
-def _wanted(data: bytes) -> int:
-    """How many bytes there have to be for a thread: a head, and what follows it where short."""
-    end = data.find(b"\r\n\r\n")
+def _wanted(data: bytes) -> int | None:
+    """How many bytes there have to be for a thread: a head, and what follows it where short; None
+    for a head that is too long."""
+    end = data.find(b"\r\n\r\n", 0, LONGEST_HEAD)
     if end < 0:
-        return len(data) + 1 if len(data) < LONGEST_HEAD else 0
+        return len(data) + 1 if len(data) < LONGEST_HEAD else None
     length = _LENGTH.search(data, 0, end + 2)
     if length is None or _IN_PARTS.search(data, 0, end + 2) or int(length[1]) > LONGEST_BODY:
         return end + 4

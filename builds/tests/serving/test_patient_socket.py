@@ -114,6 +114,10 @@ def test_a_file_that_was_broken_off_tells_where(
         patient.drop()
         assert os.lseek(file.fileno(), 0, os.SEEK_CUR) == len(_taken(theirs)) > 0
         assert patient.flush(), "nothing is held"
+        patient.is_corked = True
+        patient.drop()
+        patient.sendall(b"why")
+        assert _taken(theirs).endswith(b"why"), "it may still be told"
 
 
 def test_a_file_that_has_become_shorter_ends_the_connection(
