@@ -36,7 +36,7 @@ MIX = {
     "/k/demo": 20,
     "/boot.ipxe": 10,
     "/": 10,
-    "/badge/demo/x86_64-linux.svg": 10,
+    f"{FILES}/SHA256SUMS.sig": 10,
     "/streams/demo.json": 10,
     "/feed.atom": 10,
     "/api/v1/releases/": 10,

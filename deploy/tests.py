@@ -23,8 +23,10 @@ def main(arguments: list[str]) -> int:
     python = provide("test", needs.TEST, folder)
     words = shlex.split(os.environ.get("ARGS", "")) or _side_by_side()
     os.chdir(ROOT)
-    # Byte code beside images/ would change the hash of the flake there.
-    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    # Byte code beside images/ would change the hash of the flake there; with none, each of the
+    # hundreds of programs that are started compiles the whole portal again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
     os.execv(python, [python, "-m", "pytest", *words])  # noqa: S606 - no shell is wanted
 
 

@@ -20,11 +20,9 @@ pytestmark = pytest.mark.timeout(900)
 
 # Of the seeded bugs, one of each kind; `--long` puts in all of them.
 BUGS = (
-    "commit_in_two_steps",
     "publish_before_the_papers",
     "publish_in_two_steps",
     "send_once",
-    "settle_by_moving",
     "skip_the_fence",
     "write_in_place",
 )

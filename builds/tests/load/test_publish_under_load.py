@@ -23,7 +23,7 @@ from conftest import free_port
 
 PUBLISHES = 500
 READS = 10_000
-SAMPLE = 4  # of which only every so many are made where there is no time for more
+SAMPLE = 8  # of which only every so many are made where there is no time for more
 READERS = 6
 FOLDER = "/releases/download/demo"
 SCRIPT = re.compile(r"kernel (?P<kernel>\S+) initrd=.*\n.*? (?P<initrd>\S+)\nboot", re.DOTALL)
