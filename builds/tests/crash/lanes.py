@@ -11,11 +11,12 @@ import sys
 import tempfile
 import threading
 import time
+from itertools import cycle, islice
 from pathlib import Path
 from typing import IO
 
 from builds.tests import s3
-from builds.tests.crash.matrix import WORLDS, Case, Result
+from builds.tests.crash.matrix import SLOWEST_FIRST, WORLDS, Case, Result
 from builds.tests.s3 import free_port
 
 ROOT = Path(__file__).parents[3]
@@ -34,13 +35,14 @@ class Lanes:
     def play(self, cases: list[Case], lanes: int, until: float) -> list[Result]:
         """Every case's result, in no order; cases not begun at `until` are left out.
 
-        Each kind of world has one lane at least.
+        Each kind of world has one lane at least, and those whose cases take longest more.
         """
         waiting: dict[str, Waiting] = {}
         for case in cases:
             waiting.setdefault(case.world, queue.SimpleQueue()).put(case)
         kinds = [world for world in WORLDS if world in waiting]
-        kinds += [kinds[number % len(kinds)] for number in range(lanes - len(kinds))]
+        slowest_first = [world for world in SLOWEST_FIRST if world in waiting]
+        kinds += islice(cycle(slowest_first), max(0, lanes - len(kinds)))
         threads = [
             threading.Thread(target=self._lane, args=[number, kind, waiting, until], daemon=True)
             for number, kind in enumerate(kinds)

@@ -108,6 +108,8 @@ EVERY_FAULT = (*KILLS, *FAULTS, *STORAGE_FAULTS)
 WORLDS = ("sqlite", "postgresql", "bucket", "celery")
 # The part of all cases that each world plays; a worker of Celery's own takes seconds to start.
 SHARES = {"sqlite": 0.35, "postgresql": 0.35, "bucket": 0.25, "celery": 0.05}
+# By the time that the cases of each take together.
+SLOWEST_FIRST = ("bucket", "sqlite", "postgresql", "celery")
 BEFORE_THE_END_OF_A_BUILD = (
     "build: message taken",
     "build: row taken",
