@@ -48,7 +48,7 @@ class PatientSocket(socket.socket):
         """Another request begins: nothing that was slow before counts."""
         self._waited, self._moved = 0.0, 0
 
-    def setblocking(self, _flag: bool) -> None:  # noqa: FBT001 - as Python has it
+    def setblocking(self, _flag: object) -> None:
         """It never does; gunicorn asks for both."""
 
     def settimeout(self, value: float | None) -> None:

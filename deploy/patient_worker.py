@@ -17,7 +17,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -57,12 +57,12 @@ class Answer:
     response: Any
     request: Any
     environ: dict[str, Any]
-    began: datetime = field(default_factory=datetime.now)
+    began: float = field(default_factory=time.monotonic)
     body: Any = None
 
     def end(self, log: Any, error: OSError | None = None) -> None:
         """Log it, and let the application close its file."""
-        took = datetime.now() - self.began  # noqa: DTZ005 - as gunicorn's
+        took = timedelta(seconds=time.monotonic() - self.began)
         try:
             if error is not None:
                 raise error  # the log looks for it, as gunicorn's do
@@ -140,7 +140,7 @@ class Connection(gthread.TConn):  # type: ignore[misc]  # gunicorn has no types
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
 
 
-class PatientWorker(gthread.ThreadWorker):  # type: ignore[misc]
+class PatientWorker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """See the module."""
 
     alive: bool

@@ -57,7 +57,7 @@ class Server(socketserver.ThreadingUnixStreamServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answer in a thread, where who has connected may ask and a place is free."""
         peer, group = Peer.of(request), self._path.stat().st_gid
-        if not (peer.uid in {0, os.geteuid()} or group in peer.groups):
+        if not is_known(peer, group):
             # The socket's mode says the same; this holds where somebody has opened it too far.
             logger.warning("turned away %s: the socket is for group %d", peer, group)
             self._turn_away(request, f"the signer answers group {group} and not user {peer.uid}")
@@ -90,6 +90,11 @@ class Server(socketserver.ThreadingUnixStreamServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """One who asks badly, or goes away, ends nothing."""
         logger.warning("a question broke off: %s", sys.exc_info()[1])
+
+
+def is_known(peer: Peer, group: int) -> bool:
+    """Whether somebody is root, this process's own user, or of a group."""
+    return peer.uid in {0, os.geteuid()} or group in peer.groups
 
 
 class Door(socketserver.BaseRequestHandler):

@@ -15,13 +15,14 @@ import pytest
 from django.conf import LazySettings
 
 from builds import signing
-from builds.signer.server import ASKING_TAKES, MOST_AT_ONCE
+from builds.signer.peer import Peer
+from builds.signer.server import ASKING_TAKES, MOST_AT_ONCE, is_known
 from builds.signing import SignerAway, wire
 from builds.tests.signing.conftest import StartSigner
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-NOBODY = 65534
+NOBODY, GROUP = 65534, 65533
 # Becomes somebody else and asks for the keys; prints the names of what it is answered.
 ASK_AS = """
 import os, sys
@@ -101,14 +102,38 @@ def test_message_that_nobody_takes_is_given_up_in_time() -> None:
         assert time.monotonic() - begun < 5
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_kernel_tells_who_is_at_the_other_end() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        peer = Peer.of(theirs)
+    assert (peer.pid, peer.uid) == (os.getpid(), os.geteuid())
+    assert peer.groups == {os.getegid(), *os.getgroups()}
+
+
+@pytest.mark.parametrize(
+    ("peer", "may_ask"),
+    [
+        (Peer(1, 0, frozenset({0})), True),
+        (Peer(1, os.geteuid(), frozenset({NOBODY})), True),
+        (Peer(1, NOBODY, frozenset({NOBODY, GROUP})), True),
+        (Peer(1, NOBODY, frozenset({NOBODY})), False),
+        (Peer(1, NOBODY, frozenset()), False),
+    ],
+)
+def test_who_may_ask(peer: Peer, may_ask: bool) -> None:
+    assert is_known(peer, GROUP) == may_ask
+
+
 def test_peer_is_root_the_signer_s_user_or_of_the_socket_s_group(
     start_signer: StartSigner, settings: LazySettings, tmp_path: Path
 ) -> None:
+    """Only root can become somebody else; anybody else asks as who he is."""
     start_signer()
     path = Path(settings.SIGNER_SOCKET)
-    group = NOBODY - 1
-    os.chown(path, -1, group)
+    if os.geteuid():
+        assert "keys.json" in signing.key_papers()
+        return
+    os.chown(path, -1, GROUP)
     path.chmod(0o666)  # too far, so that the mode keeps nobody out
     # The folders above are root's own, so the name leads there by an open one.
     folder = os.open(path.parent, os.O_PATH)
@@ -129,15 +154,15 @@ def test_peer_is_root_the_signer_s_user_or_of_the_socket_s_group(
         return done.stdout.strip()
 
     try:
-        refused = f"the signer answers group {group} and not user {NOBODY}"
+        refused = f"the signer answers group {GROUP} and not user {NOBODY}"
         assert ask(NOBODY, NOBODY) == refused
         assert ask(NOBODY, NOBODY, NOBODY - 2) == refused
-        assert ask(NOBODY, group) == "papers"
-        assert ask(NOBODY, NOBODY, NOBODY - 2, group) == "papers", "a further group is one too"
+        assert ask(NOBODY, GROUP) == "papers"
+        assert ask(NOBODY, NOBODY, NOBODY - 2, GROUP) == "papers", "a further group is one too"
         assert ask(0, 0) == "papers"
     finally:
         os.close(folder)
     said = (tmp_path / "signer.log").read_text()
     lines = [line for line in said.splitlines() if "turned away process" in line]
     assert len(lines) == 2
-    assert f"of user {NOBODY}, groups {NOBODY}: the socket is for group {group}" in lines[0]
+    assert f"of user {NOBODY}, groups {NOBODY}: the socket is for group {GROUP}" in lines[0]
