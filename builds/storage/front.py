@@ -7,8 +7,8 @@ nginx knows no digests, but it knows where links lead. So each file `<folder>/<n
     file.<subtype>             is a link to the file itself,
 
 and nginx reads the digest from the real path of the second, and the media type from the third,
-for it knows types by endings only. What has no link here goes to the
-portal, which knows why. The digest is there twice, as the headers ETag and Repr-Digest have it:
+for it knows types by endings only. What has no link here goes to the portal, which knows why. The
+digest is there twice, as the headers ETag and Repr-Digest have it:
 `<hex>:<base64>`, with `_` for the slashes that a name can't have.
 
 Files that move have the same below `moving/`, but a copy of their own bytes in place of the third,
@@ -22,14 +22,13 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from builds.storage.keys import content_type
 
-_MOVING = "moving"
-_FILE = "file"
+Fill = Callable[[str, Path], None]
 
 
 def link_name(key: str) -> str:
@@ -41,77 +40,90 @@ class FrontTree:
     """The links, for the files below `files`."""
 
     def __init__(self, root: Path, files: Path) -> None:
-        self._root = root
         self._files = files
+        self._fixed = Links(root, "*/[!.]*")
+        self._moving = Links(root / "moving", "[!.]*")
 
     def show(self, folder: str, wanted: Mapping[str, str]) -> None:
         """Have just these links to files that never change, below a folder: digests by key."""
-        there = _links(self._root, folder, "*/[!.]*")
-        self._hide(self._root, there.keys() - wanted.keys())
-        for key, sha256 in wanted.items():
-            if there.get(key) != sha256:
-                inner = self._begin(self._root, key, sha256)
-                target = os.path.relpath(self._files / key, inner)
-                with suppress(FileExistsError):
-                    (inner / link_name(key)).symlink_to(target)
-                self._lead(self._root, key, inner)
+
+        def link(key: str, inner: Path) -> None:
+            with suppress(FileExistsError):
+                (inner / link_name(key)).symlink_to(os.path.relpath(self._files / key, inner))
+
+        self._fixed.have(folder, wanted, link)
 
     def shows(self, folder: str, wanted: Mapping[str, str]) -> bool:
         """Whether it has just these."""
-        return _links(self._root, folder, "*/[!.]*") == wanted
+        return self._fixed.of(folder) == wanted
 
     def show_moving(self, folder: str, wanted: Mapping[str, bytes]) -> None:
         """Have just these files that move, directly in a folder: bytes by key."""
-        root = self._root / _MOVING
-        there = _links(root, folder, "[!.]*")
-        self._hide(root, there.keys() - wanted.keys())
-        for key, data in wanted.items():
-            sha256 = hashlib.sha256(data).hexdigest()
-            if there.get(key) != sha256:
-                with suppress(FileNotFoundError):  # another has hidden it meanwhile
-                    inner = self._begin(root, key, sha256)
-                    _write(inner / _FILE, data)
-                    self._lead(root, key, inner)
+
+        def copy(key: str, inner: Path) -> None:
+            _write(inner / "file", wanted[key])
+
+        self._moving.have(folder, _digests(wanted), copy)
 
     def shows_moving(self, folder: str, wanted: Mapping[str, bytes]) -> bool:
         """Whether it has just these."""
-        digests = {key: hashlib.sha256(data).hexdigest() for key, data in wanted.items()}
-        return _links(self._root / _MOVING, folder, "[!.]*") == digests
+        return self._moving.of(folder) == _digests(wanted)
 
     def hide_moving(self, folder: str) -> None:
         """Let the portal answer for what moves in a folder."""
-        root = self._root / _MOVING
-        self._hide(root, _links(root, folder, "[!.]*"))
+        self._moving.have(folder, {}, lambda _key, _inner: None)
 
-    def _begin(self, root: Path, key: str, sha256: str) -> Path:
-        inner = root / key
-        inner = inner.with_name(f".{inner.name}") / _both(sha256)
+
+class Links:
+    """The first two of each file, for all that a pattern finds below a folder."""
+
+    def __init__(self, root: Path, pattern: str) -> None:
+        self._root, self._pattern = root, pattern
+
+    def of(self, folder: str) -> dict[str, str]:
+        """The digests by key; where a link has another form than today's, what it leads to."""
+        found = {}
+        for path in (self._root / folder).glob(self._pattern):
+            with suppress(OSError):  # hidden meanwhile
+                name = path.readlink().name
+                sha256 = name.partition(":")[0]
+                key = path.relative_to(self._root).as_posix()
+                found[key] = sha256 if name == _both(sha256) else name
+        return found
+
+    def have(self, folder: str, wanted: Mapping[str, str], fill: Fill) -> None:
+        """Have just these, and in the folder of each what `fill` makes there."""
+        there = self.of(folder)
+        for key in there.keys() - wanted.keys():
+            self._hide(key)
+        for key, sha256 in wanted.items():
+            if there.get(key) != sha256:
+                with suppress(FileNotFoundError):  # another has hidden it meanwhile
+                    self._lead(key, sha256, fill)
+
+    def _lead(self, key: str, sha256: str, fill: Fill) -> None:
+        link, inside = self._places(key)
+        inner = inside / _both(sha256)
         inner.mkdir(parents=True, exist_ok=True)
-        return inner
+        fill(key, inner)
+        new = inside / secrets.token_hex(8)
+        new.symlink_to(Path(inside.name, inner.name))
+        new.replace(link)
 
-    def _lead(self, root: Path, key: str, inner: Path) -> None:
-        new = inner.with_name(secrets.token_hex(8))
-        new.symlink_to(Path(inner.parent.name, inner.name))
-        new.replace(root / key)
+    def _hide(self, key: str) -> None:
+        link, inside = self._places(key)
+        link.unlink(missing_ok=True)
+        shutil.rmtree(inside, ignore_errors=True)
+        with suppress(OSError):  # others are in it
+            link.parent.rmdir()
 
-    def _hide(self, root: Path, keys: Iterable[str]) -> None:
-        for key in list(keys):
-            link = root / key
-            link.unlink(missing_ok=True)
-            shutil.rmtree(link.with_name(f".{link.name}"), ignore_errors=True)
-            with suppress(OSError):  # others are in it
-                link.parent.rmdir()
+    def _places(self, key: str) -> tuple[Path, Path]:
+        link = self._root / key
+        return link, link.with_name(f".{link.name}")
 
 
-def _links(root: Path, folder: str, pattern: str) -> dict[str, str]:
-    """The digests by key; of another form than today's what stands in its place."""
-    found = {}
-    for path in (root / folder).glob(pattern):
-        with suppress(OSError):  # hidden meanwhile
-            name = path.readlink().name
-            sha256 = name.partition(":")[0]
-            found[path.relative_to(root).as_posix()] = sha256 if name == _both(sha256) else name
-    return found
+def _digests(texts: Mapping[str, bytes]) -> dict[str, str]:
+    return {key: hashlib.sha256(data).hexdigest() for key, data in texts.items()}
 
 
 def _both(sha256: str) -> str:
