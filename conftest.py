@@ -19,9 +19,6 @@ from xdist.scheduler import LoadScopeScheduling
 
 from builds.signing import Keyring
 from builds.tests import s3
-from builds.tests.s3 import free_port
-
-__all__ = ["BUCKET", "free_port"]
 
 BUCKET = "artifacts"
 # Folders whose tests share something that takes long to make, and take long: they begin.

@@ -24,7 +24,7 @@ from builds import pipeline
 from builds.choices import System
 from builds.tests import front
 from builds.tests.factories import ChannelFactory, ReleaseFactory
-from conftest import free_port
+from builds.tests.ports import free_port
 from deploy.embedded_redis import program
 
 SYSTEM = System.X86_64

@@ -20,7 +20,7 @@ from bench.turns import Row, at_least, in_turns, ratios, told, verdict
 from bench.watchers import resident
 from builds.storage import artifacts
 from builds.tests.models.rows import artifact, channel, published
-from builds.tests.s3 import free_port
+from builds.tests.ports import free_port
 
 GOAL = 0.9
 MEMORY = 20.0  # MiB

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench import stack
 from bench.turns import Row, verdict
-from builds.tests.s3 import free_port
+from builds.tests.ports import free_port
 from deploy.guards import ROOT
 
 PAGE, BOOTED = 60.0, 150.0

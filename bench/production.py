@@ -17,7 +17,7 @@ from pathlib import Path
 from bench import stack
 from bench.ground import ground
 from builds.tests import postgresql
-from builds.tests.s3 import free_port
+from builds.tests.ports import free_port
 from deploy.embedded_redis import program
 from deploy.guards import ROOT
 

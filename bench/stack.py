@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from builds.tests.s3 import free_port
+from builds.tests.ports import free_port
 from deploy.guards import ROOT, Address
 from deploy.run import LONG, SHORT, Services
 

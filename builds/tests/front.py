@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from conftest import free_port
+from builds.tests.ports import free_port
 
 TEMPLATE = settings.BASE_DIR / "deploy" / "nginx" / "portal.conf.template"
 # The numbers are those of Debian's own nginx.conf.

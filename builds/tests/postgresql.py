@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from builds.tests.s3 import free_port
+from builds.tests.ports import free_port
 
 FAST = ("-c", "fsync=off")  # what is thrown away need not reach the disk
 

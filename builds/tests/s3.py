@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -18,10 +16,11 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from builds.tests.ports import free_port
+
 ACCESS_KEY = "portal"
 SECRET_KEY = "portal-secret-key"
 ACTIONS = ["Admin", "Read", "Write", "List", "Tagging"]
-PORTS = (20000, 32000)
 SERVERS = ("master", "volume", "filer", "s3")
 
 
@@ -91,15 +90,3 @@ def serving(folder: Path, ip: str = "127.0.0.1") -> Iterator[Server]:
     finally:
         process.kill()  # its data goes with the folder; an orderly stop takes half a minute
         process.wait()
-
-
-def free_port() -> int:
-    """A TCP port of loopback that nobody listens on right now.
-
-    It lies below those that the kernel gives to connections, which would take it meanwhile.
-    """
-    while True:
-        port = secrets.choice(range(*PORTS))
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port

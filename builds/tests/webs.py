@@ -17,7 +17,7 @@ import pytest
 from django.conf import settings
 from django.db import connection, connections
 
-from conftest import free_port
+from builds.tests.ports import free_port
 
 
 @dataclass(frozen=True)

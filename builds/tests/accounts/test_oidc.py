@@ -18,9 +18,9 @@ from playwright.sync_api import Page, expect
 
 from builds.models import AuditEntry
 from builds.tests.accounts.conftest import PASSWORD, person
+from builds.tests.ports import free_port
 from builds.tests.web.test_browser import browser
 from builds.tests.webs import MakeWeb, Web
-from conftest import free_port
 from portal.env import BadSetting, Environment
 
 pytestmark = pytest.mark.django_db(transaction=True)

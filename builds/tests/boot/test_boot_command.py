@@ -15,7 +15,7 @@ from builds.choices import Role, System, Variant
 from builds.storage import artifacts
 from builds.tests.downloads.conftest import Weeks
 from builds.tests.models.rows import NOW
-from conftest import free_port
+from builds.tests.ports import free_port
 
 
 def refusal(server: LiveServer | None, *arguments: str) -> str:

@@ -17,7 +17,7 @@ from typing import IO
 
 from builds.tests import s3
 from builds.tests.crash.matrix import SLOWEST_FIRST, WORLDS, Case, Result
-from builds.tests.s3 import free_port
+from builds.tests.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 Waiting = queue.SimpleQueue[Case]

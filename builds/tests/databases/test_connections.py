@@ -15,7 +15,7 @@ import pytest
 from django.conf import settings
 
 from builds.tests.crash.world import Postgresql, wait_for
-from builds.tests.s3 import free_port
+from builds.tests.ports import free_port
 from builds.tests.serving.asking import Answer, ask
 
 POOL, PROCESSES, AT_ONCE = 2, 2, 48

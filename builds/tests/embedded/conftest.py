@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from builds.tests.embedded.starting import ROOT, Running, environment
-from conftest import free_port
+from builds.tests.ports import free_port
 
 Start = Callable[..., Running]
 # A channel that nothing is built of at the first start: these tests are about processes.

@@ -12,7 +12,7 @@ import pytest
 
 from builds.tests.embedded.conftest import Start
 from builds.tests.embedded.starting import COMMAND, ROOT, run
-from conftest import free_port
+from builds.tests.ports import free_port
 
 # A mount namespace of its own: what is mounted there is seen by nobody else and ends with it.
 _AS_ROOT = () if os.geteuid() == 0 else ("--map-root-user",)

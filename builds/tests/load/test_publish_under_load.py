@@ -19,7 +19,7 @@ from typing import Self
 import pytest
 from django.conf import settings
 
-from conftest import free_port
+from builds.tests.ports import free_port
 
 PUBLISHES = 500
 READS = 10_000

@@ -20,7 +20,7 @@ from builds.choices import EventKind
 from builds.models import Attempt, Event
 from builds.tests.factories import ChannelFactory, ReleaseFactory
 from builds.tests.notices.conftest import LOOPBACK, Subscribe, tell
-from conftest import free_port
+from builds.tests.ports import free_port
 
 pytestmark = pytest.mark.django_db
 DOCS = (Path(settings.BASE_DIR) / "docs" / "notifications.md").read_text()

@@ -19,7 +19,7 @@ from builds.models import Channel, Delivery, Event, Subscription
 from builds.models.delivery import BACK_OFF
 from builds.tests.factories import NOW, ChannelFactory, ReleaseFactory, UserFactory
 from builds.tests.notices.conftest import tell
-from conftest import free_port
+from builds.tests.ports import free_port
 
 pytestmark = pytest.mark.django_db
 

@@ -19,10 +19,11 @@ from builds.tests import front, s3
 from builds.tests.crash.world import Postgresql, wait_for
 from builds.tests.fleet.fleet import QUICK, Fleet
 from builds.tests.front import Front
+from builds.tests.ports import free_port
 from builds.tests.production.machines import Machine, network
 from builds.tests.serving.asking import ask
 from builds.tests.serving.conftest import in_bucket
-from conftest import BUCKET, free_port
+from conftest import BUCKET
 from deploy.embedded_redis import program
 
 CATALOGUE = """

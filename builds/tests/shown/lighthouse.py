@@ -11,7 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from builds.tests.shown.screenshots import FLAGS, free_port, rows
+from builds.tests.ports import free_port
+from builds.tests.shown.screenshots import FLAGS, rows
 from builds.tests.shown.site import ROOT, site
 
 PROGRAM = ROOT / "deploy" / "node" / "node_modules" / "lighthouse" / "cli" / "index.js"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import base64
 import shutil
-import socket
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import BrowserContext, Playwright, sync_playwright
 
+from builds.tests.ports import free_port
 from builds.tests.shown.site import ROOT, site
 
 FOLDER = ROOT / "docs" / "screenshots"
@@ -94,13 +94,6 @@ def _picture(context: BrowserContext, url: str, label: str, *, png: bool) -> byt
     )
     page.close()
     return base64.b64decode(shot["data"])
-
-
-def free_port() -> int:
-    """A TCP port of loopback that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import pytest
 from django.conf import settings
 
-from conftest import free_port
+from builds.tests.ports import free_port
 
 Found = TypeVar("Found")
 FIRST_RELEASES = 600.0  # seconds; two systems built and booted in five ways, on two slow cores

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from conftest import free_port
+from builds.tests.ports import free_port
 
 
 @dataclass(frozen=True)
