@@ -1,11 +1,18 @@
-"""Gives out again what Django answered for what moves, for as long as its file is the same.
+"""Gives out again what Django answered, for as long as that is true, or for a second.
 
-These few small files are asked for by every machine that boots, and change once a week. What is
-kept is Django's own answer, so that nothing of it is said in two places; whether it still holds is
-asked of the file in the storage each time: it is replaced when what it says changes, and a head
-that moves changes its time at once. The API's record of the latest goes by the file that tells
-mirrors the same; what else changes it, such as a check that is made later, is a second late at
-most. Where the storage is no folder nothing is kept.
+Two kinds of answers are kept, both as Django gave them, so that nothing of them is said in two
+places:
+
+- the small files that move: every machine that boots asks for them, and they change once a week.
+  Whether such an answer still holds is asked of the file in the storage each time: it is replaced
+  when what it says changes, and a head that moves changes its time at once. The API's record of the
+  latest goes by the file that tells mirrors the same; what else changes it, such as a check that is
+  made later, is a second late at most.
+- pages, lists, feeds and scripts that are the same for all who are not signed in, in the same
+  language and form: for a second, and not beyond the moment when any head moves, which changes the
+  time of the folder of all channels.
+
+Where the storage is no folder files are not kept, and a second is a second.
 """
 
 from __future__ import annotations
@@ -24,16 +31,29 @@ from builds.choices import System
 from builds.pipeline import naming
 from builds.storage import ROOT, artifacts, channel_key
 from portal.measured import FILE, ROUTE
+from portal.reader import Reader, reader
 from portal.request_id import HEADER, own_id
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 MOST_KEPT = 256  # answers
-LARGEST = 2**16  # bytes of one
+LARGEST = 2**17  # bytes of one
 PREFIX = f"/{ROOT}/"
-RECORD = re.compile(r"/api/v1/latest/([^/]+)/([^/]+)/")
-RECORD_SECONDS = 1.0  # until Django is asked for a record again
+RECORDS = "/api/v1/latest/"
+RECORD = re.compile(rf"{RECORDS}([^/]+)/([^/]+)/")
+SECONDS = 1.0  # until Django is asked again for what no file tells of
+# What is the same for all. None of them is about somebody, changes anything, or is watched.
+PAGES = frozenset(
+    {
+        *("dashboard", "channel-detail", "latest-detail", "release-detail", "build-list"),
+        *("stats", "verify", "mirrors", "feed", "channel-feed", "stream", "schema"),
+        *("boot-menu", "channel-script", "pinned-channel-script"),
+        *("kexec-script", "pinned-kexec-script"),
+        *("badge", "badge-endpoint", "badge-reproduced"),
+        *("api:channels", "api:channel", "api:releases", "api:release", "api:builds"),
+    }
+)
 # Whoever asks for one answer of these asks for the same as everybody else who does.
 _SAME = (
     "REQUEST_METHOD",
@@ -52,19 +72,39 @@ _OWN = frozenset(
         "HTTP_ACCESS_CONTROL_REQUEST_METHOD",
     }
 )
+# What a page may vary by: a cookie is never among what was asked, the others make a Reader.
+_READERS = frozenset({"cookie", "accept", "user-agent", "accept-language", "accept-encoding"})
 _KEPT_STATUSES = ("200 ", "304 ")
 
 Headers = list[tuple[str, str]]
 Print = tuple[int, int, int]
+Asked = tuple[str | Reader, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """How long an answer is good: as long as a file is as it was, and so many seconds."""
+
+    file: str | None
+    as_of: Print | None
+    seconds: float
+
+    @classmethod
+    def of(cls, file: str | None, seconds: float = float("inf")) -> Term:
+        """From this moment on."""
+        return cls(file, _print(file), seconds)
+
+    def holds(self) -> bool:
+        """Whether the file is as it was."""
+        return _print(self.file) == self.as_of
 
 
 @dataclass(slots=True)
 class Kept:
-    """An answer, with how the file was when it was made, until when it is good by the clock that
-    never goes back, and what to count it as."""
+    """An answer, until when it is good by the clock that never goes back, and what to count it
+    as."""
 
-    file: str
-    as_of: Print
+    term: Term
     until: float
     status: str
     headers: Headers
@@ -75,39 +115,41 @@ class Kept:
 
 
 class KeptAnswers:
-    """WSGI in front of Django; all but the plain question for a file that moves goes through."""
+    """WSGI in front of Django; all but plain questions goes through."""
 
     def __init__(self, application: WSGIApplication) -> None:
         self._application = application
-        self._kept: dict[tuple[str, ...], Kept] = {}
+        self._kept: dict[Asked, Kept] = {}
         self._names = frozenset(naming.moving_names()) - {naming.history_name()}
         self._records = {system.value: naming.latest_name(system) for system in System}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer from what is kept, or let Django answer."""
-        if not environ["PATH_INFO"].startswith((PREFIX, "/api/v1/latest/")):
+        is_plain = environ["REQUEST_METHOD"] in {"GET", "HEAD"} and environ.keys().isdisjoint(_OWN)
+        if not is_plain:
             return self._application(environ, start_response)
         started = time.monotonic()
-        asked = tuple(environ.get(name, "") for name in _SAME)
+        asked: Asked = tuple([environ.get(name, "") for name in _SAME])
+        if not environ["PATH_INFO"].startswith((PREFIX, RECORDS)):
+            asked += (reader(environ),)
         kept = self._kept.get(asked)
         if kept is not None and kept.until < started:
-            kept.until, kept = started + RECORD_SECONDS, None  # one asks, the others don't wait
-        if kept is not None and environ.keys().isdisjoint(_OWN) and _print(kept.file) == kept.as_of:
-            environ[ROUTE], environ[FILE] = kept.route, None
-            kept.observe(time.monotonic() - started)
-            kept.count()
-            own = own_id(environ.get("HTTP_X_REQUEST_ID", ""))
-            start_response(kept.status, [*kept.headers, (HEADER, own)])
-            return [kept.body]
-        return self._ask(asked, environ, start_response)
+            kept.until, kept = started + kept.term.seconds, None  # one asks, others don't wait
+        if kept is None or not kept.term.holds():
+            return self._ask(asked, environ, start_response)
+        environ[ROUTE], environ[FILE] = kept.route, None
+        kept.observe(time.monotonic() - started)
+        kept.count()
+        own = own_id(environ.get("HTTP_X_REQUEST_ID", ""))
+        start_response(kept.status, [*kept.headers, (HEADER, own)])
+        return [kept.body]
 
     def _ask(
-        self, asked: tuple[str, ...], environ: WSGIEnvironment, start_response: StartResponse
+        self, asked: Asked, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        file = self._file(environ)
         # How the file is before Django reads anything: what changes meanwhile is not taken for it.
-        as_of = _print(file) if file else None
-        if file is None or as_of is None:
+        term = self._term(environ)
+        if term is None:
             return self._application(environ, start_response)
         begun: list[Any] = []
 
@@ -117,18 +159,19 @@ class KeptAnswers:
 
         answer = self._application(environ, start)
         status, headers = begun
-        if not status.startswith(_KEPT_STATUSES) or not _is_small(headers):
+        route = environ.get(ROUTE, "")
+        is_one = route in PAGES or environ["PATH_INFO"].startswith((PREFIX, RECORDS))
+        if not is_one or not status.startswith(_KEPT_STATUSES) or not _is_for_all(headers):
             self._kept.pop(asked, None)
             return answer
         body = b"".join(answer)
         getattr(answer, "close", lambda: None)()
         if len(self._kept) >= MOST_KEPT:
             self._kept.clear()
-        route, method, code = environ[ROUTE], environ["REQUEST_METHOD"], status.split(" ", 1)[0]
+        method, code = environ["REQUEST_METHOD"], status.split(" ", 1)[0]
         self._kept[asked] = Kept(
-            file=file,
-            as_of=as_of,
-            until=time.monotonic() + RECORD_SECONDS if RECORD.fullmatch(asked[1]) else float("inf"),
+            term=term,
+            until=time.monotonic() + term.seconds,
             status=status,
             headers=[(name, value) for name, value in headers if name != HEADER],
             body=body,
@@ -138,15 +181,26 @@ class KeptAnswers:
         )
         return [body]
 
-    def _file(self, environ: WSGIEnvironment) -> str | None:
-        """Where the file lies that is asked for; None for whatever else it is."""
-        record = RECORD.fullmatch(environ["PATH_INFO"])
+    def _term(self, environ: WSGIEnvironment) -> Term | None:
+        """How long the answer will be good, from now on; None where it is not to be kept."""
+        path = environ["PATH_INFO"]
+        if not path.startswith((PREFIX, RECORDS)):
+            folder = artifacts().local_path(ROOT)
+            return Term.of(str(folder) if folder else None, SECONDS)
+        if environ.get("QUERY_STRING"):
+            return None
+        record = RECORD.fullmatch(path)
         if record:
-            channel, name = record[1], self._records.get(record[2], "")
+            file = self._file(record[1], self._records.get(record[2], ""))
+            term = Term.of(file, SECONDS)
         else:
-            channel, _, name = environ["PATH_INFO"].removeprefix(PREFIX).partition("/")
-        is_plain = environ["REQUEST_METHOD"] in {"GET", "HEAD"} and environ.keys().isdisjoint(_OWN)
-        if name not in self._names or environ.get("QUERY_STRING") or not is_plain:
+            channel, _, name = path.removeprefix(PREFIX).partition("/")
+            term = Term.of(self._file(channel, name))
+        return term if term.as_of is not None else None
+
+    def _file(self, channel: str, name: str) -> str | None:
+        """Where a file that moves lies; None for whatever else it is."""
+        if name not in self._names:
             return None
         try:
             path = artifacts().local_path(channel_key(channel, name))
@@ -155,16 +209,19 @@ class KeptAnswers:
         return str(path) if path else None
 
 
-def _is_small(headers: Headers) -> bool:
+def _is_for_all(headers: Headers) -> bool:
     """Whether it is short, and the same for whoever asks the same."""
     told = {name.lower(): value for name, value in headers}
-    if told.keys() & {"vary", "set-cookie"}:
+    varies = {name.strip().lower() for name in told.get("vary", "").split(",") if name}
+    if "set-cookie" in told or not varies <= _READERS:
         return False
-    return int(told.get("content-length", "0")) <= LARGEST
+    return int(told.get("content-length", "0")) <= LARGEST  # 304 has none
 
 
-def _print(file: str) -> Print | None:
-    """What changes whenever a file is replaced or outdated."""
+def _print(file: str | None) -> Print | None:
+    """What changes whenever a file is replaced or outdated; None where there is none."""
+    if file is None:
+        return None
     try:
         found = os.stat(file)  # noqa: PTH116 - for each request; a Path costs more than the rest
     except (OSError, ValueError):  # the latter for a NUL byte

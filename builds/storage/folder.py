@@ -108,6 +108,8 @@ class FolderStorage(FileSystemStorage):
             if file.is_file():
                 with suppress(FileNotFoundError):  # replaced meanwhile
                     os.utime(file, ns=(now, now))
+        with suppress(FileNotFoundError):  # the folder of all such folders
+            os.utime(place.parent, ns=(now, now))
 
     def local_path(self, key: str) -> Path | None:
         """See ArtifactStorage."""
