@@ -26,6 +26,7 @@ from builds.tests.models.rows import build, channel
 from builds.tests.retention.conftest import FILES, leave_from_last_week, stored_keys
 from builds.tests.retention.dying import life_of
 from builds.tests.web.reading import text_of
+from conftest import trail_is_open
 
 pytestmark = pytest.mark.django_db
 
@@ -313,28 +314,36 @@ def test_collect_that_is_killed_anywhere_is_finished_by_the_next(
     settings.STORAGES["artifacts"]["BACKEND"] = "builds.tests.retention.dying.DyingFolder"
     point, is_whole = 0, False
     while not is_whole:
-        of = channel(f"demo{point}", keep_last=1, keep_days=0)
-        old, last = weekly(of, 2)
-        collect(NOW)
-        with life_of(point):
-            for days in (7, 8):
-                list(pipeline.collect(at=NOW + days * DAY))
-        is_whole = Release.objects.get(pk=old.pk).files_removed_at is not None
-        for artifact in old.artifacts.all():
-            answer = client.get(f"/{artifact.key}")
-            assert answer.status_code == 410 or len(body(answer)) == artifact.size
-        Artifact.objects.update(last_read_at=None)
-
-        for days in (7, 8, 9):
-            collect(NOW + days * DAY)
-
-        assert names_of(old) == set()
-        assert status_of(old) == ReleaseStatus.EXPIRED
-        assert len(names_of(last)) == FILES
-        history = artifacts().read(channel_key(of.name, "releases.json")) or b""
-        assert history.count(b'"status":"expired"') == 1, f"died before write {point}"
+        is_whole = _collect_until(point, client)
+        with trail_is_open():  # the next looks at its own channel only
+            call_command("flush", verbosity=0, interactive=False, inhibit_post_migrate=True)
         point += 1
     assert point > 12
+
+
+def _collect_until(point: int, client: Client) -> bool:
+    """Die before that write, look, and collect again; whether it came to its end alive."""
+    of = channel(f"demo{point}", keep_last=1, keep_days=0)
+    old, last = weekly(of, 2)
+    collect(NOW)
+    with life_of(point):
+        for days in (7, 8):
+            list(pipeline.collect(at=NOW + days * DAY))
+    is_whole = Release.objects.get(pk=old.pk).files_removed_at is not None
+    for artifact in old.artifacts.all():
+        answer = client.get(f"/{artifact.key}")
+        assert answer.status_code == 410 or len(body(answer)) == artifact.size
+    Artifact.objects.update(last_read_at=None)
+
+    for days in (7, 8, 9):
+        collect(NOW + days * DAY)
+
+    assert names_of(old) == set()
+    assert status_of(old) == ReleaseStatus.EXPIRED
+    assert len(names_of(last)) == FILES
+    history = artifacts().read(channel_key(of.name, "releases.json")) or b""
+    assert history.count(b'"status":"expired"') == 1, f"died before write {point}"
+    return is_whole
 
 
 def test_admin_keeps_a_release_for_good_and_lets_it_go_again(client: Client) -> None:
