@@ -15,7 +15,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 CONNECTIONS = 256
@@ -148,7 +148,7 @@ def main() -> None:
     lines = [line.split() for line in sys.stdin.read().splitlines()]
     mix = {path: int(weight) for weight, path in lines}
     told = asyncio.run(paced(url, rate, seconds, mix))
-    print(json.dumps(asdict(told)))
+    print(json.dumps(vars(told)))
 
 
 if __name__ == "__main__":

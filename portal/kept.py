@@ -19,9 +19,10 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import SuspiciousOperation
@@ -43,6 +44,7 @@ PREFIX = f"/{ROOT}/"
 RECORDS = "/api/v1/latest/"
 RECORD = re.compile(rf"{RECORDS}([^/]+)/([^/]+)/")
 SECONDS = 1.0  # until Django is asked again for what no file tells of
+PATIENCE = 5.0  # seconds that one waits for what another has asked; then he asks himself
 # What is the same for all. None of them is about somebody, changes anything, or is watched.
 PAGES = frozenset(
     {
@@ -101,8 +103,8 @@ class Term:
 
 @dataclass(slots=True)
 class Kept:
-    """An answer, until when it is good by the clock that never goes back, and what to count it
-    as."""
+    """An answer, until when it is good by the clock that never goes back, what to count it as,
+    and who asks Django for the next."""
 
     term: Term
     until: float
@@ -112,6 +114,7 @@ class Kept:
     route: str
     count: Callable[[], None]
     observe: Callable[[float], None]
+    asking: threading.Lock = field(default_factory=threading.Lock)
 
 
 class KeptAnswers:
@@ -133,16 +136,30 @@ class KeptAnswers:
         if not environ["PATH_INFO"].startswith((PREFIX, RECORDS)):
             asked += (reader(environ),)
         kept = self._kept.get(asked)
-        if kept is not None and kept.until < started:
-            kept.until, kept = started + kept.term.seconds, None  # one asks, others don't wait
-        if kept is None or not kept.term.holds():
+        if kept is None:
             return self._ask(asked, environ, start_response)
-        environ[ROUTE], environ[FILE] = kept.route, None
-        kept.observe(time.monotonic() - started)
-        kept.count()
-        own = own_id(environ.get("HTTP_X_REQUEST_ID", ""))
-        start_response(kept.status, [*kept.headers, (HEADER, own)])
-        return [kept.body]
+        if kept.until < started or not kept.term.holds():
+            return self._renew(kept, asked, environ, start_response)
+        return _give(kept, started, environ, start_response)
+
+    def _renew(
+        self, kept: Kept, asked: Asked, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """One asks for the next. The others get this one if it is but old, else they wait for
+        him: a thousand who come when a head has moved are one question."""
+        started = time.monotonic()
+        holds = kept.term.holds()
+        has_turn = kept.asking.acquire(timeout=0 if holds else PATIENCE)
+        try:
+            newer = self._kept.get(asked)
+            if has_turn and newer and newer is not kept and newer.term.holds():
+                return _give(newer, started, environ, start_response)
+            if not has_turn and holds:
+                return _give(kept, started, environ, start_response)
+            return self._ask(asked, environ, start_response)
+        finally:
+            if has_turn:
+                kept.asking.release()
 
     def _ask(
         self, asked: Asked, environ: WSGIEnvironment, start_response: StartResponse
@@ -207,6 +224,18 @@ class KeptAnswers:
         except (ValueError, SuspiciousOperation):  # no name of a channel
             return None
         return str(path) if path else None
+
+
+def _give(
+    kept: Kept, started: float, environ: WSGIEnvironment, start_response: StartResponse
+) -> list[bytes]:
+    """An answer that is kept, to one more; counted as Django counts it."""
+    environ[ROUTE], environ[FILE] = kept.route, None
+    kept.observe(time.monotonic() - started)
+    kept.count()
+    own = own_id(environ.get("HTTP_X_REQUEST_ID", ""))
+    start_response(kept.status, [*kept.headers, (HEADER, own)])
+    return [kept.body]
 
 
 def _is_for_all(headers: Headers) -> bool:
