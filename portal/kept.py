@@ -17,7 +17,6 @@ Where the storage is no folder files are not kept, and a second is a second.
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 import time
@@ -31,6 +30,7 @@ from builds import meters
 from builds.choices import System
 from builds.pipeline import naming
 from builds.storage import ROOT, artifacts, channel_key
+from builds.storage.term import Term
 from portal.measured import FILE, ROUTE
 from portal.reader import Reader, reader
 from portal.request_id import HEADER, own_id
@@ -79,26 +79,7 @@ _READERS = frozenset({"cookie", "accept", "user-agent", "accept-language", "acce
 _KEPT_STATUSES = ("200 ", "304 ")
 
 Headers = list[tuple[str, str]]
-Print = tuple[int, int, int]
 Asked = tuple[str | Reader, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """How long an answer is good: as long as a file is as it was, and so many seconds."""
-
-    file: str | None
-    as_of: Print | None
-    seconds: float
-
-    @classmethod
-    def of(cls, file: str | None, seconds: float = float("inf")) -> Term:
-        """From this moment on."""
-        return cls(file, _print(file), seconds)
-
-    def holds(self) -> bool:
-        """Whether the file is as it was."""
-        return _print(self.file) == self.as_of
 
 
 @dataclass(slots=True)
@@ -202,8 +183,7 @@ class KeptAnswers:
         """How long the answer will be good, from now on; None where it is not to be kept."""
         path = environ["PATH_INFO"]
         if not path.startswith((PREFIX, RECORDS)):
-            folder = artifacts().local_path(ROOT)
-            return Term.of(str(folder) if folder else None, SECONDS)
+            return Term.of_heads(SECONDS)
         if environ.get("QUERY_STRING"):
             return None
         record = RECORD.fullmatch(path)
@@ -245,14 +225,3 @@ def _is_for_all(headers: Headers) -> bool:
     if "set-cookie" in told or not varies <= _READERS:
         return False
     return int(told.get("content-length", "0")) <= LARGEST  # 304 has none
-
-
-def _print(file: str | None) -> Print | None:
-    """What changes whenever a file is replaced or outdated; None where there is none."""
-    if file is None:
-        return None
-    try:
-        found = os.stat(file)  # noqa: PTH116 - for each request; a Path costs more than the rest
-    except (OSError, ValueError):  # the latter for a NUL byte
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size

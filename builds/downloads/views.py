@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import time
+
 from django.http import HttpRequest, HttpResponseBase
+from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from builds.boot.addresses import base_url
+from builds.downloads.at_head import artifact_at_head
 from builds.downloads.rate import within_rate
 from builds.downloads.responses import IMMUTABLE, MOVING, file_response, plain, text_response
+from builds.logs import let_go
 from builds.models import Artifact, Channel, Check, Damage, Release
 from builds.pipeline import documents, naming
 from builds.signing import PAPERS
 from builds.storage import artifacts, public_key
 
 DIGEST_SUFFIX = ".sha256"
+SIGNED_WITHIN, LOOK_EVERY = 2.0, 0.05  # seconds
 
 
 @csrf_exempt
@@ -96,15 +102,30 @@ def no_such_file(request: HttpRequest, rest: str) -> HttpResponseBase:
 def _moving(request: HttpRequest, channel: str, name: str) -> HttpResponseBase:
     # What differs from the immutable file of the same name comes first.
     plain_name = _without_suffix(name)
-    data = documents.moving_file(channel, plain_name)
+    data = documents.moving_file(channel, plain_name) or _signed_soon(channel, plain_name)
     if data is not None:
         if name != plain_name:
             return _digest_line(request, documents.digest(data), plain_name, MOVING)
         return text_response(request, name, data, caching=MOVING)
-    artifact = Artifact.objects.at_head(channel, plain_name)
+    artifact = artifact_at_head(channel, plain_name)
     if artifact is None:
         return plain(f"There is no {name} in {channel}.", 404)
     return _artifact(request, artifact, name, MOVING)
+
+
+def _signed_soon(channel: str, name: str) -> bytes | None:
+    """What the signer makes for a head that has just moved: it comes within moments, so who asks
+    just now need not be told that there is none."""
+    if name not in naming.signed_names():
+        return None
+    until = time.monotonic() + SIGNED_WITHIN
+    while documents.may_be_signed_soon(channel, at=timezone.now()) and time.monotonic() < until:
+        let_go()
+        time.sleep(LOOK_EVERY)
+        data = documents.moving_file(channel, name)
+        if data is not None:
+            return data
+    return None
 
 
 def _artifact(

@@ -19,6 +19,7 @@ from builds.pipeline.sbom import sbom
 
 MANIFEST_FORMAT = 1
 HEADS = "heads"  # in the signer's answers, what its files are bound to: see heads_digest
+SIGNED_SOON = timedelta(seconds=10)
 HISTORY_TIMES = ("published_at", "finished_at", "kept_at", "expired_at")
 
 
@@ -209,6 +210,15 @@ def signed_of_heads(channel: str, releases: list[Release]) -> dict[str, bytes]:
     """What the signer made for the heads as they stand; nothing while it has yet to."""
     row = SignedSums.objects.of(channel, heads_digest(releases)) if releases else None
     return row.contents if row else {}
+
+
+def may_be_signed_soon(channel: str, *, at: datetime) -> bool:
+    """Whether the signer is asked just now for the sums of a channel: a head has moved within
+    SIGNED_SOON, and all heads are of signed releases."""
+    heads = list(Head.objects.with_files().filter(channel__name=channel))
+    return all(head.release.signed_by for head in heads) and any(
+        head.moved_at > at - SIGNED_SOON for head in heads
+    )
 
 
 def _at_heads(channel: str) -> list[Release]:
