@@ -9,8 +9,8 @@ places:
   latest goes by the file that tells mirrors the same; what else changes it, such as a check that is
   made later, is a second late at most.
 - pages, lists, feeds and scripts that are the same for all who are not signed in, in the same
-  language and form: for a second, and not beyond the moment when any head moves, which changes the
-  time of the folder of all channels.
+  language and form: for a second, and for no longer than until one has asked for them after a head
+  has moved, which changes the time of the folder of all channels.
 
 Where the storage is no folder files are not kept, and a second is a second.
 """
@@ -21,6 +21,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +105,7 @@ class KeptAnswers:
     def __init__(self, application: WSGIApplication) -> None:
         self._application = application
         self._kept: dict[Asked, Kept] = {}
+        self._page = threading.Lock()  # one after another: machines come first
         self._names = frozenset(naming.moving_names()) - {naming.history_name()}
         self._records = {system.value: naming.latest_name(system) for system in System}
 
@@ -126,18 +128,20 @@ class KeptAnswers:
     def _renew(
         self, kept: Kept, asked: Asked, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        """One asks for the next. The others get this one if it is but old, else they wait for
-        him: a thousand who come when a head has moved are one question."""
+        """One asks for the next. Meanwhile the others get this one, or wait for him where it is of
+        a file that is another by now: a thousand who come when a head has moved are one question.
+        """
         started = time.monotonic()
-        holds = kept.term.holds()
-        has_turn = kept.asking.acquire(timeout=0 if holds else PATIENCE)
+        is_good = kept.route in PAGES or kept.term.holds()
+        has_turn = kept.asking.acquire(timeout=0 if is_good else PATIENCE)
         try:
             newer = self._kept.get(asked)
             if has_turn and newer and newer is not kept and newer.term.holds():
                 return _give(newer, started, environ, start_response)
-            if not has_turn and holds:
+            if not has_turn and is_good:
                 return _give(kept, started, environ, start_response)
-            return self._ask(asked, environ, start_response)
+            with self._page if kept.route in PAGES else nullcontext():
+                return self._ask(asked, environ, start_response)
         finally:
             if has_turn:
                 kept.asking.release()

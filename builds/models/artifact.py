@@ -144,3 +144,4 @@ class Artifact(models.Model):
         """Note that somebody has read it; writes at most once an hour."""
         if self.last_read_at is None or self.last_read_at <= at - READ_NOTED_EVERY:
             Artifact.objects.filter(pk=self.pk).update(last_read_at=at)
+            self.last_read_at = at

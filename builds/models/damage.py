@@ -22,8 +22,12 @@ class DamageQuerySet(models.QuerySet["Damage"]):
 
     def of(self, release: Release, name: str) -> Damage | None:
         """What is wrong with this file of a release now, if anything is."""
-        found = self.unmended().filter(release=release, name=name)
-        return found.select_related("release__channel").first()
+        # With each download: there is one at most, so nothing is sorted, and nothing joined.
+        found = self.unmended().filter(release=release, name=name).order_by()[:1]
+        for damage in found:
+            damage.release = release
+            return damage
+        return None
 
     def names(self, releases: Iterable[Release]) -> dict[int, set[str]]:
         """The names of the files that are not whole now, by the release's primary key."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -165,6 +166,7 @@ def write_moving(channel: str) -> None:
     is away the sums go without signatures, and `reconcile` does the rest.
     """
     for _ in range(LOOKS):
+        _show_moving(channel, documents.moving_files(channel))  # what waits for no signature
         show(channel)
         is_signed = sign_sums(channel, at=timezone.now())
         files = documents.moving_files(channel)
@@ -176,12 +178,18 @@ def write_moving(channel: str) -> None:
             else:
                 artifacts().delete(key)
         point("publish: moving files written")
-        show_moving(channel, files)
-        point("publish: moving files shown")
-        if documents.moving_files(channel) != files:
-            show_moving(channel, {})  # the portal answers until they are right
-        elif not is_signed or is_told(channel):
+        if _show_moving(channel, files) and (not is_signed or is_told(channel)):
             return
+
+
+def _show_moving(channel: str, files: Mapping[str, bytes]) -> bool:
+    """Let a front server hand them out, if they are still right; else the portal answers."""
+    show_moving(channel, files)
+    point("publish: moving files shown")
+    is_right = documents.moving_files(channel) == files
+    if not is_right:
+        show_moving(channel, {})
+    return is_right
 
 
 def is_told(channel: str) -> bool:

@@ -32,20 +32,27 @@ def main(count: int, pause: float = 0) -> None:
     from django.conf import settings  # only after the set-up
     from django.utils import timezone
 
-    from builds.models import Head
+    from builds.models import Head, Release
     from builds.pipeline import write_moving
-    from builds.tests.downloads.conftest import stored_release
+    from builds.tests.downloads.conftest import ready_release
+    from builds.tests.factories import publish_held
     from builds.tests.models.rows import channel
 
     if not pause:
         sign_here()
     settings.MANIFEST_EXPIRES_DAYS = 100 * 365
     of = channel(is_default=True)
-    before = stored_release(of, "week.0")
+
+    def published(version: str) -> Release:
+        release = ready_release(of, version)
+        publish_held(release, timezone.now())
+        return release
+
+    before = published("week.0")
     print("ready", flush=True)  # the test waits for it
     for number in range(1, count):
         time.sleep(pause)
-        release = stored_release(of, f"week.{number}")
+        release = published(f"week.{number}")
         if number % 5 == 0:
             for head in (before, release):
                 Head.objects.move(head, at=timezone.now())
