@@ -6,21 +6,25 @@ and Redis from their files, PostgreSQL is as it is installed; only addresses and
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from bench import stack
 from bench.ground import ground
 from builds.tests import postgresql
 from builds.tests.ports import free_port
+from deploy.child import descendants
 from deploy.embedded_redis import program
 from deploy.guards import ROOT
 
+TENTH = math.log(10, 1.25)  # steps of nice that make a tenth: each takes a fifth
 DEPLOY = ROOT / "deploy"
 EXAMPLE = DEPLOY / "compose" / "portal.env.example"
 SYSTEM = "x86_64-linux"
@@ -37,6 +41,13 @@ def unit(name: str, instance: str = SYSTEM) -> tuple[str, ...]:
     words = shlex.split(started[1].replace("%i", instance).replace("%%", "%"))
     assert words[0] == PYTHON, words
     return (*(("nice", "-n", nice[1]) if nice else ()), sys.executable, *words[1:])
+
+
+def weight(name: str) -> float:
+    """The share of the processor that a unit has beside others: 1 where it says nothing."""
+    text = (DEPLOY / "systemd" / f"nixos-images-{name}.service").read_text()
+    said = re.search(r"^CPUWeight=(\d+)$", text, re.MULTILINE)
+    return int(said[1]) / 100 if said else 1.0
 
 
 def settings(database: str, broker: str) -> dict[str, str]:
@@ -70,7 +81,8 @@ def running(folder: Path) -> Iterator[str]:
 
         def start(name: str, *more: str) -> None:
             log = folder / f"{name}.log"
-            opened.enter_context(stack.running((*unit(name), *more), log))
+            process = opened.enter_context(stack.running(("setsid", *unit(name), *more), log))
+            opened.enter_context(_weighed(process.pid, weight(name)))
 
         start("signer")
         web = f"127.0.0.1:{free_port()}"
@@ -80,6 +92,27 @@ def running(folder: Path) -> Iterator[str]:
         stack.wait(lambda: stack.status(f"http://{web}", "/healthz") == 200)
         stack.wait(_all_workers_are_there)
         yield opened.enter_context(_front(folder, f"http://{web}"))
+
+
+@contextmanager
+def _weighed(pid: int, share: float) -> Iterator[None]:
+    """What CPUWeight does among units, done among sessions, which Linux shares the processor
+    among where there is no systemd; each builder program of Nix has one of its own."""
+    nice, over = round(-TENTH * math.log10(share)), threading.Event()
+
+    def tell() -> None:
+        known: set[int] = set()
+        while not over.wait(0.2):
+            for each in {pid, *descendants(pid)} - known:
+                known.add(each)
+                with suppress(OSError):
+                    Path(f"/proc/{each}/autogroup").write_text(str(nice))
+
+    teller = threading.Thread(target=tell, daemon=True)
+    if nice:
+        teller.start()
+    yield
+    over.set()
 
 
 @contextmanager

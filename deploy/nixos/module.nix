@@ -136,7 +136,10 @@ in
           serviceConfig.EnvironmentFile = [ cfg.environmentFile ];
           restartTriggers = [ config.environment.etc."nixos-images/portal.env".text ];
         })
-        processes);
+        processes) // {
+        # Builds take what nobody else wants, and a tenth of the rest.
+        nix-daemon.serviceConfig = { CPUWeight = mkDefault 10; IOWeight = mkDefault 10; };
+      };
     }
 
     (mkIf cfg.createLocally (mkMerge [

@@ -28,7 +28,7 @@ stdenv.mkDerivation {
   installPhase = ''
     mkdir -p $out/share $out/lib/systemd/system $out/bin
     cp -r . $out/share/nixos-images
-    for unit in deploy/systemd/*; do
+    for unit in deploy/systemd/nixos-images*; do
       sed -e "s|/opt/nixos-images/.venv/bin/python|${env}/bin/python|" \
           -e "s|/opt/nixos-images|$out/share/nixos-images|" \
           -e "s|/bin/kill|${coreutils}/bin/kill|" "$unit" > $out/lib/systemd/system/$(basename "$unit")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ EXPOSURE_MOST = 20  # tenths: 10.0 is a service without any hardening
 def units(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The units where this clone is what they start."""
     folder = tmp_path_factory.mktemp("units")
-    for path in UNITS.iterdir():
+    for path in UNITS.glob("nixos-images*"):
         text = path.read_text().replace("/opt/nixos-images/.venv/bin/python", sys.executable)
         text = text.replace("/opt/nixos-images", str(settings.BASE_DIR))
         name = path.name.replace("@.", "@x86_64-linux.")
@@ -74,3 +75,21 @@ def test_every_service_runs_what_there_is_with_one_word_for_its_data(name: str) 
     else:
         assert words[:2] in (["-m", "gunicorn"], ["-m", "celery"])
     assert "DATA_DIR=/var/lib/nixos-images" in text
+
+
+def test_builds_leave_most_of_the_machine_to_those_who_wait(units: Path) -> None:
+    """As the worker has it, so has the daemon that builds for it."""
+    weights = re.compile(r"^(?:CPU|IO)Weight=(\d+)$", re.MULTILINE)
+    others = ("nixos-images-build@.service", "nixos-images-check.service")
+    for name in (*others, "nix-daemon.service.d/nixos-images.conf"):
+        assert weights.findall((UNITS / name).read_text()) == ["10", "10"], name
+    daemon = units.parent / "nix-daemon.service"
+    daemon.write_text("[Service]\nExecStart=/bin/true\n")
+    shutil.copytree(UNITS / "nix-daemon.service.d", units.parent / "nix-daemon.service.d")
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", daemon],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
