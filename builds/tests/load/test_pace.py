@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from django.conf import settings
 
 from bench.pace import paced
 
@@ -74,3 +78,18 @@ def test_wrong_answers_and_dead_servers_are_errors(url: str) -> None:
 
     told = asyncio.run(paced("http://127.0.0.1:9", RATE, 0.1, {"/here": 1}))
     assert told.errors["ConnectionRefusedError /here"] == 10
+
+
+def test_program_tells_of_errors_as_json(url: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.pace", url, str(RATE), "0.3"],
+        input="3 /here\n1 /nowhere\n",
+        capture_output=True,
+        text=True,
+        cwd=settings.BASE_DIR,
+        check=True,
+    )
+    told = json.loads(done.stdout)
+
+    assert told["asked"] == len(told["taken"]) + told["errors"]["404 /nowhere"] == 30
+    assert told["slowest"].keys() == {"/here"}
