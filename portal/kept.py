@@ -60,6 +60,7 @@ PAGES = frozenset(
 # Whoever asks for one answer of these asks for the same as everybody else who does.
 _SAME = (
     "REQUEST_METHOD",
+    "SCRIPT_NAME",
     "PATH_INFO",
     "QUERY_STRING",
     "HTTP_HOST",

@@ -55,6 +55,16 @@ PATHS = {
     "api:release": "/api/v1/releases/demo/1.0/x86_64-linux/",
     "api:builds": "/api/v1/builds/",
 }
+# What a proxy, a framework or a browser may take for an address, a method, a reader or a form.
+HEADERS = (
+    *("FORWARDED", "X_FORWARDED_HOST", "X_FORWARDED_FOR", "X_FORWARDED_PORT", "X_FORWARDED_PROTO"),
+    *("X_FORWARDED_SCHEME", "X_FORWARDED_PREFIX", "X_FORWARDED_SERVER", "X_FORWARDED_SSL"),
+    *("X_HOST", "X_ORIGINAL_HOST", "X_ORIGINAL_URL", "X_REWRITE_URL", "X_SCRIPT_NAME", "X_REAL_IP"),
+    *("X_HTTP_METHOD", "X_HTTP_METHOD_OVERRIDE", "X_METHOD_OVERRIDE", "X_REQUESTED_WITH", "VIA"),
+    *("ORIGIN", "REFERER", "ACCEPT", "ACCEPT_LANGUAGE", "ACCEPT_ENCODING", "ACCEPT_CHARSET"),
+    *("USER_AGENT", "X_REQUEST_ID", "TRANSFER_ENCODING", "CONTENT_TYPE", "PRAGMA", "CACHE_CONTROL"),
+    *("SEC_FETCH_SITE", "SEC_FETCH_MODE", "SEC_FETCH_DEST", "IF_NONE_MATCH", "HOST", "TE", "FROM"),
+)
 TELL_THE_LATEST = ("/", f"/channels/{PLACE}/", "/k/demo", "/boot/demo.ipxe", "/api/v1/releases/")
 Said = tuple[str, dict[str, str], bytes]
 
@@ -75,9 +85,9 @@ class Asking:
         self.asked += 1
         return self._django(environ, start)
 
-    def __call__(self, path: str, method: str = "GET", **headers: str) -> Said:
+    def __call__(self, path: str, method: str = "GET", _root: str = "", **headers: str) -> Said:
         """Status, headers and body of an answer."""
-        request = RequestFactory().generic(method, path)
+        request = RequestFactory(SCRIPT_NAME=_root).generic(method, path)
         environ = {n: v for n, v in request.environ.items() if n != "HTTP_COOKIE"}
         environ |= {f"HTTP_{name.upper()}": value for name, value in headers.items()}
         told: list[Any] = []
@@ -230,3 +240,23 @@ def test_answer_of_another_address_is_another(demo: Channel, ask: Asking) -> Non
     assert ask.asked == 2
     assert re.search(rb"http://testserver/", plain)
     assert re.search(rb"http://localhost/", other)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/channels/demo/", "/k/demo", "/boot.ipxe", "/api/v1/releases/"]
+)
+def test_nobody_gets_what_the_header_of_another_made(path: str, demo: Channel, ask: Asking) -> None:
+    plain = same(ask(path))
+    for name in HEADERS:
+        ask.now += 10 * SECONDS
+        ask(path, **{name: "evil.example/evil"})
+        status, headers, body = same(ask(path))
+        assert (status, headers) == plain[:2], name
+        assert b"evil" not in body, name
+
+
+def test_page_below_another_root_is_another(demo: Channel, ask: Asking) -> None:
+    ask("/")
+    ask.now += 10 * SECONDS
+    assert b"/evil/" in ask("/", _root="/evil")[2]
+    assert b"/evil/" not in ask("/")[2]
