@@ -166,8 +166,8 @@ def write_moving(channel: str) -> None:
     is away the sums go without signatures, and `reconcile` does the rest.
     """
     for _ in range(LOOKS):
-        _show_moving(channel, documents.moving_files(channel))  # what waits for no signature
         show(channel)
+        _show_moving(channel, documents.moving_files(channel))  # what waits for no signature
         is_signed = sign_sums(channel, at=timezone.now())
         files = documents.moving_files(channel)
         for name in naming.moving_names():
