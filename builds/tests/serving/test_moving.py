@@ -24,6 +24,7 @@ from builds.storage import artifacts
 from builds.tests import front
 from builds.tests.downloads.conftest import SYSTEM, Weeks
 from builds.tests.front import Front
+from builds.tests.retention.dying import death_at
 from builds.tests.serving.asking import ask
 from builds.tests.serving.conftest import Served
 
@@ -120,6 +121,20 @@ def test_who_wrote_for_a_head_that_has_moved_meanwhile_hides_it_again(
     assert seen == [1, "2.0"], "it came too late once"
     assert version_told(alone) == "1.0"
     assert is_told(weeks.channel.name)
+
+
+def test_what_needs_no_signature_does_not_wait_for_the_signer(
+    from_folder: Served, alone: Front
+) -> None:
+    _, weeks = from_folder
+    Head.objects.move(weeks.first, at=timezone.now())
+
+    with death_at("publish: moving sums signed"):
+        pipeline.write_moving(weeks.channel.name)
+
+    assert version_told(alone) == "1.0"
+    assert ask(alone.url, f"{ROOT}/{SCRIPT}").status == 200
+    assert ask(alone.url, f"{ROOT}/{SUMS}.sig").status == 502, "the portal knows when it is there"
 
 
 def test_digests_with_any_number_of_slashes_are_told_rightly(alone: Front) -> None:
