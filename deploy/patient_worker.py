@@ -224,7 +224,7 @@ class PatientWorker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn has
         conn.sock.is_corked = is_file or is_there
         if is_file:
             answer.response.write_file(body)
-        else:
+        elif answer.environ["REQUEST_METHOD"] != "HEAD":  # Django makes a body all the same
             for item in body:
                 answer.response.write(item)
         answer.response.close()

@@ -101,6 +101,16 @@ def test_answer_from_memory_is_that_of_django(web: Web) -> None:
     assert counted(web) - before == len(MOVING) * 2, "in /metrics, as Django counts them"
 
 
+def test_head_is_the_head_alone_and_nobody_is_warned(web: Web, tmp_path: Path) -> None:
+    for path in (SUMS, "/", "/status/", "/api/v1/channels/", f"{FOLDER}/initrd-x86_64-linux"):
+        for _ in range(2):
+            status, headers, text = ask(web, path, "HEAD")
+            assert (status, text) == (200, ""), path
+            assert int(headers["content-length"]) > 0, path
+    log = (tmp_path / f"web-{urlsplit(web.url).port}.log").read_text()
+    assert "WARNING" not in log
+
+
 def test_answer_from_memory_takes_over_the_id_of_a_trusted_front_server(
     make_web: MakeWeb, demo: Channel, storage_folder: Path, signer_keys: Path
 ) -> None:
