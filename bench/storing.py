@@ -69,7 +69,7 @@ def bucket_storage(folder: Path, size: int, rounds: int) -> list[Row]:
     place = folder / "s3"
     place.mkdir()
     how = TransferConfig(multipart_threshold=PART_SIZE, multipart_chunksize=PART_SIZE)
-    with s3.serving(place) as server:
+    with s3.serving(place, volumes=60) as server:  # what is deleted keeps its room for a while
         server.make_bucket("bench")
         storage = BucketStorage(
             bucket_name="bench",

@@ -161,7 +161,7 @@ def look(feeds: dict[int, Feed]) -> bool:
     came = False
     for build in Build.objects.with_release().filter(pk__in=feeds):
         feed = feeds[build.pk]
-        if not feed.knows_expected:
+        if not feed.knows_expected and not build.is_final:  # it looks through its channel's history
             feed.expected = Build.objects.like(build).usual_duration()
             feed.knows_expected = True
         newest = LogChunk.objects.of(build.pk).after(feed.number).order_by("-number")

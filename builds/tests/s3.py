@@ -56,8 +56,8 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, ip: str = "127.0.0.1") -> Iterator[Server]:
-    """A server without buckets whose files lie in a folder."""
+def serving(folder: Path, ip: str = "127.0.0.1", *, volumes: int = 20) -> Iterator[Server]:
+    """A server without buckets whose files lie in a folder, with room for so many times 256 MB."""
     identity = {
         "name": "portal",
         "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}],
@@ -70,7 +70,7 @@ def serving(folder: Path, ip: str = "127.0.0.1") -> Iterator[Server]:
         f"-dir={folder}",
         "-s3",
         f"-s3.config={folder}/s3.json",
-        "-volume.max=20",
+        f"-volume.max={volumes}",
         "-master.volumeSizeLimitMB=256",
         *(f"-{name}.port={port}" for name, port in ports.items()),
         *(f"-{name}.port.grpc={free_port()}" for name in SERVERS),

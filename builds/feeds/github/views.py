@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect, Que
 from django.shortcuts import redirect
 
 from builds.boot.addresses import base_url
+from builds.choices import ReleaseStatus
 from builds.feeds.answers import for_programs, json_answer, json_missing, missing
 from builds.feeds.github import tags
 from builds.feeds.github.shapes import (
@@ -75,7 +76,8 @@ def assets(request: HttpRequest, root: str, number: int) -> HttpResponseBase:
 @for_programs
 def asset(request: HttpRequest, root: str, number: int) -> HttpResponseBase:
     """One file's record, or the way to its bytes for those who accept nothing else."""
-    published = Artifact.objects.with_downloads().filter(release__in=Release.objects.published())
+    # By the joined row: a subquery would first list every release that there ever was.
+    published = Artifact.objects.filter(release__status=ReleaseStatus.PUBLISHED).with_downloads()
     artifact = published.filter(pk=number).select_related("release__channel").first()
     if artifact is None:
         return _not_found(request, f"asset {number}")
