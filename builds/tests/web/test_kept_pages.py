@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
-from django.test import RequestFactory
 from django.urls import resolve
 
 from builds import pipeline
 from builds.models import Channel
+from builds.tests import wsgi
 from builds.tests.downloads.conftest import stored_release
 from builds.tests.factories import TargetFactory
 from builds.tests.models.rows import NOW, channel
+from builds.tests.wsgi import Said
 from portal import kept
 from portal.kept import MOST_KEPT, PAGES, SECONDS, KeptAnswers
 
@@ -66,7 +67,6 @@ HEADERS = (
     *("SEC_FETCH_SITE", "SEC_FETCH_MODE", "SEC_FETCH_DEST", "IF_NONE_MATCH", "HOST", "TE", "FROM"),
 )
 TELL_THE_LATEST = ("/", f"/channels/{PLACE}/", "/k/demo", "/boot/demo.ipxe", "/api/v1/releases/")
-Said = tuple[str, dict[str, str], bytes]
 
 
 @dataclass
@@ -85,16 +85,9 @@ class Asking:
         self.asked += 1
         return self._django(environ, start)
 
-    def __call__(self, path: str, method: str = "GET", _root: str = "", **headers: str) -> Said:
+    def __call__(self, path: str, method: str = "GET", root: str = "", **headers: str) -> Said:
         """Status, headers and body of an answer."""
-        request = RequestFactory(SCRIPT_NAME=_root).generic(method, path)
-        environ = {n: v for n, v in request.environ.items() if n != "HTTP_COOKIE"}
-        environ |= {f"HTTP_{name.upper()}": value for name, value in headers.items()}
-        told: list[Any] = []
-        body = self.front(environ, lambda *said: told.extend(said))  # type: ignore[arg-type]
-        data = b"".join(body)
-        getattr(body, "close", lambda: None)()
-        return told[0], {name.lower(): value for name, value in told[1]}, data
+        return wsgi.ask(self.front, path, method, root, **headers)
 
 
 @pytest.fixture
@@ -258,5 +251,5 @@ def test_nobody_gets_what_the_header_of_another_made(path: str, demo: Channel, a
 def test_page_below_another_root_is_another(demo: Channel, ask: Asking) -> None:
     ask("/")
     ask.now += 10 * SECONDS
-    assert b"/evil/" in ask("/", _root="/evil")[2]
+    assert b"/evil/" in ask("/", root="/evil")[2]
     assert b"/evil/" not in ask("/")[2]

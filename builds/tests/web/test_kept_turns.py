@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from django.test import RequestFactory
 
+from builds.tests import wsgi
 from portal import kept
 from portal.kept import KeptAnswers
 from portal.measured import ROUTE
@@ -64,9 +64,7 @@ def front(slow: Slow) -> KeptAnswers:
 
 
 def ask(front: KeptAnswers, path: str) -> bytes:
-    environ = RequestFactory().get(path).environ
-    del environ["HTTP_COOKIE"]
-    return b"".join(front(environ, lambda *_: None))  # type: ignore[arg-type]
+    return wsgi.ask(front, path)[2]
 
 
 def replace(storage_folder: Path, text: str) -> None:
